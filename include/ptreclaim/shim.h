@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The contract between the C and the Rust part of ptreclaim: bindgen reads this
+ * file, the C compiler checks it against rust/helpers/.
+ */
+#ifndef _PTRECLAIM_SHIM_H
+#define _PTRECLAIM_SHIM_H
+
+#include <linux/mm_types.h>
+#include <linux/pt_reclaim.h>
+
+#define PTR_ABI			PT_RECLAIM_ABI
+#define PTR_MAX_OUTCOMES	16
+
+/* What a non-none PTE holds. */
+enum ptr_pte_kind {
+	PTR_PTE_PRESENT,
+	PTR_PTE_SWAP,
+	PTR_PTE_MARKER,
+	PTR_PTE_MIGRATION,
+};
+
+/* helpers/hook.c: registration; may sleep. */
+int ptr_shim_hook_start(void);
+void ptr_shim_hook_stop(void);
+unsigned long ptr_shim_refill_jiffies(void);
+
+/* helpers/counters.c: one counter per outcome and CPU; any context. */
+void ptr_shim_count(unsigned int outcome);
+u64 ptr_shim_counted(unsigned int outcome);
+
+/* helpers/pgtable.c: inline functions of mm; locks as stated there. */
+spinlock_t *ptr_shim_pmd_lockptr(struct mm_struct *mm, pmd_t *pmd);
+spinlock_t *ptr_shim_pte_lockptr(struct mm_struct *mm, pmd_t *pmd);
+bool ptr_shim_trylock(spinlock_t *lock);
+void ptr_shim_lock(spinlock_t *lock);
+void ptr_shim_lock_nested(spinlock_t *lock);
+void ptr_shim_unlock(spinlock_t *lock);
+pmd_t *ptr_shim_find_pmd(struct mm_struct *mm, unsigned long addr);
+pte_t *ptr_shim_pte_table(struct mm_struct *mm, pmd_t *pmd, spinlock_t **ptl);
+void ptr_shim_pmd_clear(pmd_t *pmd);
+void ptr_shim_flush_range(struct mm_struct *mm, unsigned long start, unsigned long end);
+void ptr_shim_pte_free_defer(struct mm_struct *mm, pmd_t pmdval);
+enum ptr_pte_kind ptr_shim_pte_kind(pte_t pte);
+bool ptr_shim_mm_exiting(struct mm_struct *mm);
+
+/* rust/sys/hook.rs: called by zap_pte_range() through pt_reclaim_ops. */
+enum pt_reclaim_verdict ptreclaim_zap(struct pt_zap *zap);
+
+#ifdef PTRECLAIM_KUNIT
+/* helpers/kunit.c: the address space of the running KUnit test; may sleep. */
+unsigned long ptr_test_mmap(unsigned long len);
+int ptr_test_mmap_fixed(unsigned long addr, unsigned long len);
+int ptr_test_put(unsigned long addr, u8 value);
+int ptr_test_get(unsigned long addr);
+int ptr_test_zap(unsigned long addr, unsigned long len);
+int ptr_test_set_pte(unsigned long addr, enum ptr_pte_kind kind);
+int ptr_test_want_huge(unsigned long addr);
+unsigned long ptr_test_pte_tables(void);
+u64 ptr_test_flushes(void);
+void ptr_test_flush_pending(bool pending);
+int ptr_test_register(unsigned int abi);
+
+/* As zap_pte_range() does it: between these the PTE lock is held. */
+int ptr_test_zap_begin(struct pt_zap *zap, unsigned long start, unsigned long end,
+		       unsigned int flags, bool pmd_taken);
+void ptr_test_zap_end(struct pt_zap *zap, bool unlinked, bool pmd_taken);
+#endif
+
+#endif /* _PTRECLAIM_SHIM_H */

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inline functions of mm, and functions that only a patched kernel exports, for
+ * rust/pgtable/.
+ *
+ * The exports are weak: on a kernel without them the module must get as far as
+ * saying so. ptr_shim_hook_start() refuses before any of them is called.
+ */
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/rmap.h>
+#include <linux/swap.h>
+#include <linux/leafops.h>
+
+#include <ptreclaim/shim.h>
+
+/* asm/tlbflush.h hides it from modules. */
+void __weak flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned long end,
+			       unsigned int stride_shift, bool freed_tables);
+extern typeof(pte_free_defer) pte_free_defer __weak;
+extern typeof(mm_find_pmd) mm_find_pmd __weak;
+
+spinlock_t *ptr_shim_pmd_lockptr(struct mm_struct *mm, pmd_t *pmd)
+{
+	return pmd_lockptr(mm, pmd);
+}
+
+spinlock_t *ptr_shim_pte_lockptr(struct mm_struct *mm, pmd_t *pmd)
+{
+	return pte_lockptr(mm, pmd);
+}
+
+bool ptr_shim_trylock(spinlock_t *lock)
+{
+	return spin_trylock(lock);
+}
+
+void ptr_shim_lock(spinlock_t *lock)
+{
+	spin_lock(lock);
+}
+
+/* For a PTE lock under the PMD lock. */
+void ptr_shim_lock_nested(spinlock_t *lock)
+{
+	spin_lock_nested(lock, SINGLE_DEPTH_NESTING);
+}
+
+void ptr_shim_unlock(spinlock_t *lock)
+{
+	spin_unlock(lock);
+}
+
+/* The mmap or VMA lock is held: PMD tables stay. */
+pmd_t *ptr_shim_find_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	return mm_find_pmd(mm, addr);
+}
+
+/*
+ * The PMD lock is held: what @pmd points to stays. NULL if that is no PTE
+ * table. As pte_offset_map_rw_nolock(), without the RCU that the lock replaces.
+ */
+pte_t *ptr_shim_pte_table(struct mm_struct *mm, pmd_t *pmd, spinlock_t **ptl)
+{
+	pmd_t pmdval = pmdp_get(pmd);
+
+	if (pmd_none(pmdval) || !pmd_present(pmdval) || pmd_leaf(pmdval) || pmd_bad(pmdval))
+		return NULL;
+	*ptl = pte_lockptr(mm, &pmdval);
+	return (pte_t *)pmd_page_vaddr(pmdval);
+}
+
+/* Both locks are held and the table is empty. */
+void ptr_shim_pmd_clear(pmd_t *pmd)
+{
+	pmd_clear(pmd);
+}
+
+/*
+ * With freed_tables set, so that CPUs in lazy TLB mode drop their paging
+ * structure caches as well. Waits for other CPUs; a PMD lock may be held.
+ */
+void ptr_shim_flush_range(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	flush_tlb_mm_range(mm, start, end, PAGE_SHIFT, true);
+}
+
+/* After the flush. No allocation: the RCU head is in the table's ptdesc. */
+void ptr_shim_pte_free_defer(struct mm_struct *mm, pmd_t pmdval)
+{
+	mm_dec_nr_ptes(mm);
+	pte_free_defer(mm, pmd_pgtable(pmdval));
+}
+
+enum ptr_pte_kind ptr_shim_pte_kind(pte_t pte)
+{
+	softleaf_t entry;
+
+	if (pte_present(pte))
+		return PTR_PTE_PRESENT;
+
+	entry = softleaf_from_pte(pte);
+	if (softleaf_is_swap(entry))
+		return PTR_PTE_SWAP;
+	if (softleaf_is_marker(entry))
+		return PTR_PTE_MARKER;
+	return PTR_PTE_MIGRATION;
+}
+
+bool ptr_shim_mm_exiting(struct mm_struct *mm)
+{
+	return !atomic_read(&mm->mm_users);
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What became of a table that a zap was done with. One list: it makes the counters and their
+//! names, and the documentation of each name is here.
+
+use crate::sys::{
+    bindings::PTR_MAX_OUTCOMES,
+    counters, //
+};
+
+macro_rules! outcomes {
+    ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
+        /// What became of a table at the end of a zap.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        #[repr(u32)]
+        pub(crate) enum Outcome {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Outcome {
+            /// All outcomes, in the order they are shown.
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name of the counter, as shown in debugfs.
+            pub(crate) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+outcomes! {
+    /// Empty: unlinked, and freed by the gather of the zap.
+    Freed => "freed",
+    /// Empty, but its PMD lock was taken: `zap_pte_table_if_empty()` looked again.
+    Retried => "retried",
+    /// A present PTE was found.
+    Present => "kept_present",
+    /// A swap entry was found, which the table is needed for.
+    Swap => "kept_swap",
+    /// A marker was found: guard, uffd-wp or poison.
+    Markers => "kept_markers",
+    /// A migration or device entry was found.
+    Migration => "kept_migration",
+    /// Empty, but it was freed and filled again a moment ago: left, in order not to thrash.
+    Refilled => "kept_refilled",
+    /// Empty, but it reaches beyond the VMA, only the VMA was locked, and `mmap_lock` was taken.
+    Straddles => "kept_straddles",
+    /// Zapped under the rmap lock only: truncate, hole punch, `MADV_REMOVE`.
+    RmapLock => "kept_rmap_lock",
+    /// Zapped by a driver, under a lock not known here.
+    UnknownLock => "kept_unknown_lock",
+    /// The reaper zapped an address space that is being torn down: `exit_mmap()` frees it.
+    Exiting => "kept_exiting",
+}
+
+const _: () = assert!(Outcome::ALL.len() <= PTR_MAX_OUTCOMES as usize);
+
+impl Outcome {
+    /// Adds one to the counter of this outcome on this CPU. Any context.
+    #[inline]
+    pub(crate) fn count(self) {
+        counters::count(self as u32);
+    }
+
+    /// How often this was the outcome since the module was loaded, on all CPUs.
+    pub(crate) fn counted(self) -> u64 {
+        counters::counted(self as u32)
+    }
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A PTE table as `zap_pte_range()` (`mm/memory.c`) leaves it: its lock still held, some entries
+//! just cleared.
+
+use super::{
+    locked::{
+        EmptyPteTable,
+        PmdLock,
+        PteLock, //
+    },
+    pte::{
+        PteValue,
+        Ptes, //
+    },
+    unlinked::ForGather,
+    PMD_SIZE,
+    PTRS_PER_PTE, //
+};
+use crate::sys::bindings::{
+    self,
+    mm_struct,
+    pmd_t,
+    pt_zap,
+    pte_t, //
+};
+use core::{
+    marker::PhantomData,
+    mem::size_of,
+    ops::Range,
+    ptr, //
+};
+use kernel::{
+    mm::{
+        MmWithUser,
+        MmapReadGuard, //
+    },
+    page::PAGE_SIZE, //
+};
+
+/// Who zapped, and what it holds: the flags `PT_RECLAIM_*` (`include/linux/pt_reclaim.h`).
+const REAPER: u32 = 1 << 2;
+const RMAP: u32 = 1 << 3;
+const VMA_LOCK: u32 = 1 << 8;
+const MMAP_LOCK: u32 = 1 << 9;
+const EMPTY: u32 = 1 << 16;
+
+/// What `zap_pte_range()` is to do with the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing.
+    Keep,
+    /// Give it to the gather: it was unlinked.
+    Unlinked,
+    /// Look again with both locks: it was empty, but the PMD lock taken.
+    Retry,
+}
+
+/// The lock that the zap runs under.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ZapLock {
+    /// `mmap_lock`, for reading or writing.
+    Mmap,
+    /// The VMA lock, for reading.
+    Vma,
+    /// An rmap lock (`i_mmap`).
+    Rmap,
+    /// A driver's affair.
+    Unknown,
+}
+
+/// A PTE table at the end of a zap.
+///
+/// # Invariants
+///
+/// *pte-lock* holds as long as the value lives.
+pub(crate) struct ZappedTable<'z> {
+    raw: &'z mut pt_zap,
+}
+
+/// The proof that all 512 entries of a zapped table are none: *all-none*.
+pub(crate) struct NonePtes<'t>(PhantomData<&'t ZappedTable<'t>>);
+
+/// The proof that the table may go: *covered*.
+pub(crate) enum Covered<'t> {
+    /// By the lock that the zap holds anyway.
+    ByZap,
+    /// By `mmap_lock`.
+    ByMmapLock {
+        /// Held for the moment of unlinking.
+        _guard: MmapReadGuard<'t>,
+    },
+}
+
+impl<'z> ZappedTable<'z> {
+    /// # Safety
+    ///
+    /// The pointers in `raw` must be valid while the value lives, and the PTE lock held of the table
+    /// that `start_pte` is in and that `pmd` points to.
+    #[inline]
+    pub(crate) unsafe fn from_raw(raw: &'z mut pt_zap) -> Self {
+        // INVARIANT: By the safety contract.
+        Self { raw }
+    }
+
+    /// The lock that the zap holds on the address space.
+    #[inline]
+    pub(crate) fn zap_lock(&self) -> ZapLock {
+        match self.raw.flags {
+            f if f & MMAP_LOCK != 0 => ZapLock::Mmap,
+            f if f & VMA_LOCK != 0 => ZapLock::Vma,
+            f if f & RMAP != 0 => ZapLock::Rmap,
+            _ => ZapLock::Unknown,
+        }
+    }
+
+    /// Whether the reaper found the address space without users: `exit_mmap()` is at work.
+    #[inline]
+    pub(crate) fn exiting(&self) -> bool {
+        // SAFETY: The address space of a zap is valid.
+        self.raw.flags & REAPER != 0 && unsafe { bindings::ptr_shim_mm_exiting(self.mm()) }
+    }
+
+    #[inline]
+    pub(super) fn mm(&self) -> *mut mm_struct {
+        // SAFETY: By the type invariant the VMA is valid; its `vm_mm` never changes.
+        unsafe { (*self.raw.vma).vm_mm }
+    }
+
+    #[inline]
+    pub(super) fn pmd(&self) -> *mut pmd_t {
+        self.raw.pmd
+    }
+
+    /// The PTE lock, which the zap holds.
+    #[inline]
+    pub(super) fn pte_lock(&self) -> *mut bindings::spinlock_t {
+        // SAFETY: *pte-lock*: the pmd points to the table.
+        unsafe { bindings::ptr_shim_pte_lockptr(self.mm(), self.pmd()) }
+    }
+
+    /// A number for the address space, and the first address of the table: what identifies it.
+    #[inline]
+    pub(crate) fn id(&self) -> (u64, usize) {
+        (self.mm() as u64, self.start())
+    }
+
+    /// The first address that the table maps.
+    #[inline]
+    pub(crate) fn start(&self) -> usize {
+        self.raw.start as usize & !(PMD_SIZE - 1)
+    }
+
+    /// The entries.
+    #[inline]
+    pub(crate) fn ptes(&self) -> Ptes {
+        const TABLE_MASK: usize = PTRS_PER_PTE * size_of::<pte_t>() - 1;
+        let base = self.raw.start_pte.map_addr(|addr| addr & !TABLE_MASK);
+        // SAFETY: *pte-lock* by the type invariant; a table is aligned to its size.
+        unsafe { Ptes::new(base) }
+    }
+
+    /// The indices of the entries zapped. If the PTE lock was dropped meanwhile, some may be
+    /// occupied again.
+    #[inline]
+    pub(crate) fn zapped(&self) -> Range<usize> {
+        let index = |addr: usize| addr / PAGE_SIZE % PTRS_PER_PTE;
+        // From the last address: the one after it may be in the next table.
+        index(self.raw.start as usize)..index(self.raw.end as usize - 1) + 1
+    }
+
+    /// An entry next to the zapped ones that is not none: what ends the search in a live table.
+    #[inline]
+    pub(crate) fn neighbour(&self) -> Option<PteValue> {
+        let zapped = self.zapped();
+        let ptes = self.ptes();
+        ptes.get(zapped.end)
+            .or_else(|| ptes.get(zapped.start.wrapping_sub(1)))
+    }
+
+    /// The proof that no entry is left, or one that is.
+    ///
+    /// Without a look at the table if the zap covered all of it, skipped nothing and never dropped
+    /// the lock; else from the zapped entries outward, and then these: one may have been skipped.
+    pub(crate) fn none(&self) -> Result<NonePtes<'_>, (usize, PteValue)> {
+        if self.raw.flags & EMPTY == 0 {
+            let zapped = self.zapped();
+            let ptes = self.ptes();
+            for range in [zapped.end..PTRS_PER_PTE, 0..zapped.start, zapped] {
+                if let Some(found) = ptes.find_occupied(range) {
+                    return Err(found);
+                }
+            }
+        }
+        Ok(NonePtes(PhantomData))
+    }
+
+    /// The proof that the locks cover the table, or `None`: then it reaches beyond the only VMA
+    /// locked, and `mmap_lock` is not to be had at once.
+    ///
+    /// `mmap_lock` is above the VMA lock in the lock order; a trylock never waits, so it is legal
+    /// here, as it is under the PTE lock.
+    pub(crate) fn covered(&self) -> Option<Covered<'_>> {
+        if self.zap_lock() == ZapLock::Mmap {
+            return Some(Covered::ByZap);
+        }
+        // SAFETY: By the type invariant the VMA is valid and locked.
+        let (start, end) = unsafe {
+            let range = &(*self.raw.vma).__bindgen_anon_1.__bindgen_anon_1;
+            (range.vm_start as usize, range.vm_end as usize)
+        };
+        if start <= self.start() && end - self.start() >= PMD_SIZE {
+            return Some(Covered::ByZap);
+        }
+        // SAFETY: The zap has the VMA locked, so the address space has users: `exit_mmap()` waits
+        // for that lock.
+        let mm = unsafe { MmWithUser::from_raw(self.mm()) };
+        mm.mmap_read_trylock()
+            .map(|guard| Covered::ByMmapLock { _guard: guard })
+    }
+
+    /// The table as an empty one: `none` and `covered` are the proofs, `lock` its PMD lock.
+    #[inline]
+    pub(crate) fn empty<'l>(
+        &self,
+        _none: &NonePtes<'_>,
+        _covered: &Covered<'_>,
+        lock: &'l PmdLock<'_>,
+    ) -> EmptyPteTable<'l> {
+        // SAFETY: *pte-lock* by the type invariant: the zap holds it beyond this call; *all-none*
+        // and *covered* by the proofs; `lock` was made for this table.
+        unsafe {
+            EmptyPteTable::new(lock, PteLock::held(ptr::null_mut()), self.pmd(), self.start())
+        }
+    }
+
+    /// Gives the table to the gather of the zap, which flushes, waits for RCU and frees it.
+    ///
+    /// `zap_pte_range()` does that, with `pte_free_tlb()` and the address the zap began at, when it
+    /// has dropped the PTE lock.
+    #[inline]
+    pub(crate) fn give(&mut self, table: ForGather) -> Verdict {
+        self.raw.pmdval = table.into_pmdval();
+        Verdict::Unlinked
+    }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is remembered of a table, in one word, and what follows from it at the next zap. Pure:
+//! `tests/host` compiles this file too.
+//!
+//! Two things are worth remembering. *When it was freed*: freeing a table that is filled again at
+//! once costs more than it gives, so within an interval it is left. And *one slot that was
+//! occupied* (a witness): if it still is, the other 511 need no look.
+//!
+//! The word is a hint. Its tag may belong to another table, and what it says may be outdated; the
+//! worst that follows is that an empty table stays until its next zap.
+
+/// Identifies a table: its address space and its 2 MiB.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Key(u64);
+
+/// log2 of the number of words kept.
+pub(crate) const MEMORY_BITS: u32 = 12;
+
+impl Key {
+    /// The table at `addr` of the address space identified by `mm`.
+    #[inline]
+    pub(crate) fn new(mm: u64, addr: usize) -> Self {
+        // Fibonacci hashing: the high bits are well mixed.
+        Self((mm ^ (addr as u64 >> 21).rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// Which of the `1 << MEMORY_BITS` words is for this table.
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        (self.0 >> (64 - MEMORY_BITS)) as usize
+    }
+
+    #[inline]
+    fn tag(self) -> u64 {
+        (self.0 >> (64 - MEMORY_BITS - TAG_BITS)) & ((1 << TAG_BITS) - 1)
+    }
+}
+
+const TAG_BITS: u32 = 30;
+const SLOT_SHIFT: u32 = TAG_BITS;
+const HAS_SLOT: u64 = 1 << (SLOT_SHIFT + 9);
+const TIME_SHIFT: u32 = SLOT_SHIFT + 10;
+const TIME_BITS: u32 = 23;
+const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+const WAS_FREED: u64 = 1 << (TIME_SHIFT + TIME_BITS);
+
+/// The memory of one table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Memory(u64);
+
+/// What the memory of a table suggests for a zap now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Advice {
+    /// Nothing is known: look at the whole table.
+    Look,
+    /// Look at this slot first: it was occupied.
+    LookAt(usize),
+    /// It was freed within the interval and is here again: leave it.
+    Leave,
+}
+
+impl Memory {
+    /// From a stored word; zero is an empty one.
+    #[inline]
+    pub(crate) fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// The word to store.
+    #[inline]
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn is_of(self, key: Key) -> bool {
+        self.0 & ((1 << TAG_BITS) - 1) == key.tag()
+    }
+
+    /// What to do with the table `key` at `now`, if tables freed less than `interval` ago are to be
+    /// left. Both in jiffies.
+    #[inline]
+    pub(crate) fn advice(self, key: Key, now: u64, interval: u64) -> Advice {
+        if !self.is_of(key) {
+            return Advice::Look;
+        }
+        if self.0 & WAS_FREED != 0 {
+            // Wraps with the stored bits, like jiffies does.
+            let age = now.wrapping_sub(self.0 >> TIME_SHIFT) & TIME_MASK;
+            if age < interval {
+                return Advice::Leave;
+            }
+        }
+        if self.0 & HAS_SLOT != 0 {
+            return Advice::LookAt((self.0 >> SLOT_SHIFT) as usize & 511);
+        }
+        Advice::Look
+    }
+
+    /// The table `key` was freed at `now`, in jiffies.
+    #[inline]
+    pub(crate) fn freed(key: Key, now: u64) -> Self {
+        Self(key.tag() | (now & TIME_MASK) << TIME_SHIFT | WAS_FREED)
+    }
+
+    /// The slot `index` of the table `key` is occupied. Keeps when it was freed.
+    #[inline]
+    pub(crate) fn occupied(self, key: Key, index: usize) -> Self {
+        let kept = if self.is_of(key) {
+            self.0 & (WAS_FREED | TIME_MASK << TIME_SHIFT)
+        } else {
+            0
+        };
+        Self(key.tag() | kept | (index as u64 & 511) << SLOT_SHIFT | HAS_SLOT)
+    }
+}

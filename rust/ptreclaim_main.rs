@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reclaim of empty user page tables.
+//!
+//! A PTE table's life from zap to free, in the order to read it:
+//!
+//! 1. [`sys::hook`]: `zap_pte_range()` has emptied some PTEs and calls here.
+//! 2. [`reclaim`]: whether the table is freed, or why it is kept.
+//! 3. [`pgtable::zapped`]: the table as the zap leaves it, and the look for what it still holds.
+//! 4. [`pgtable::locked`]: the locked pmd, the table with both locks, the proof that it is empty.
+//! 5. [`pgtable::unlinked`]: out of the page tables, flushed from the TLB, freed after RCU.
+#![crate_name = "ptreclaim"]
+
+#[deny(unsafe_code)]
+mod outcome;
+// The half of the protocol that scans need is used by its tests only so far.
+#[cfg_attr(not(CONFIG_PTRECLAIM_KUNIT_TEST), allow(dead_code))]
+mod pgtable;
+#[deny(unsafe_code)]
+mod policy;
+#[deny(unsafe_code)]
+mod reclaim;
+#[deny(unsafe_code)]
+mod stats;
+mod sys;
+#[cfg(CONFIG_PTRECLAIM_KUNIT_TEST)]
+mod tests;
+
+use kernel::prelude::*;
+
+#[cfg(all(CONFIG_PTRECLAIM_KUNIT_TEST, not(CONFIG_KUNIT = "y")))]
+compile_error!("without CONFIG_KUNIT=y the KUnit suites would silently not be there");
+
+module! {
+    type: PtReclaim,
+    name: "ptreclaim",
+    authors: ["The ptreclaim authors"],
+    description: "Reclaim of empty user page tables",
+    license: "GPL",
+}
+
+/// What lives as long as the module is loaded.
+///
+/// Fields are dropped in order: first no zap may call in any more, then the counters go.
+struct PtReclaim {
+    _hook: sys::hook::Hook,
+    _stats: stats::Files,
+}
+
+impl kernel::Module for PtReclaim {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        reclaim::set_refill_interval(sys::hook::refill_jiffies());
+        let hook = sys::hook::Hook::start()?;
+        let stats = stats::Files::new()?;
+        pr_info!("hook ABI {}: deciding about emptied page tables\n", sys::hook::ABI);
+        Ok(Self {
+            _hook: hook,
+            _stats: stats,
+        })
+    }
+}

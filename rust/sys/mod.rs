@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the module needs of C and the `kernel` crate does not have. Only this folder and
+//! [`crate::pgtable`] contain `unsafe`.
+
+pub(crate) mod counters;
+pub(crate) mod hook;
+#[cfg(CONFIG_PTRECLAIM_KUNIT_TEST)]
+pub(crate) mod testing;
+pub(crate) mod time;
+
+/// Generated from `include/ptreclaim/shim.h`.
+#[allow(
+    dead_code,
+    improper_ctypes,
+    missing_docs,
+    non_camel_case_types,
+    unreachable_pub,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks
+)]
+pub(crate) mod bindings {
+    include!(env!("PTRECLAIM_BINDINGS"));
+}
