@@ -52,7 +52,10 @@ impl kernel::Module for PtReclaim {
         reclaim::set_refill_interval(sys::hook::refill_jiffies());
         let hook = sys::hook::Hook::start()?;
         let stats = stats::Files::new()?;
-        pr_info!("hook ABI {}: deciding about emptied page tables\n", sys::hook::ABI);
+        pr_info!(
+            "hook ABI {}: deciding about emptied page tables\n",
+            sys::hook::ABI
+        );
         Ok(Self {
             _hook: hook,
             _stats: stats,

@@ -14,6 +14,11 @@
 
 #define MAX_REFILL_MS	60000
 
+/* A test builds the module for an ABI that the kernel does not have. */
+#ifndef PTRECLAIM_ABI
+#define PTRECLAIM_ABI	PT_RECLAIM_ABI
+#endif
+
 MODULE_VERSION(PTRECLAIM_VERSION);
 
 /* Weak, so that loading on a kernel without the hooks can be explained. */
@@ -26,7 +31,7 @@ static bool live;		/* between ptr_shim_hook_start() and _stop() */
 static unsigned int refill_ms = 20;
 
 static const struct pt_reclaim_ops ops = {
-	.abi = PT_RECLAIM_ABI,
+	.abi = PTRECLAIM_ABI,
 	.owner = THIS_MODULE,
 	.zap = ptreclaim_zap,
 };
@@ -36,7 +41,7 @@ static int attach(void)
 	int ret = pt_reclaim_register(&ops);
 
 	if (ret == -EPROTO)
-		pr_err("the kernel's hook ABI is not %d: not loaded\n", PT_RECLAIM_ABI);
+		pr_err("the kernel's hook ABI is not %d: not loaded\n", PTRECLAIM_ABI);
 	else if (ret == -EBUSY)
 		pr_err("another reclaimer is registered: not enabled\n");
 	return ret;

@@ -40,10 +40,7 @@ impl<'l> UnlinkedBatch<'l> {
     }
 
     /// Adds a table; gives it back if there is no room.
-    pub(crate) fn add(
-        &mut self,
-        table: UnlinkedPteTable<'l>,
-    ) -> Result<(), UnlinkedPteTable<'l>> {
+    pub(crate) fn add(&mut self, table: UnlinkedPteTable<'l>) -> Result<(), UnlinkedPteTable<'l>> {
         match self.tables.get_mut(self.len) {
             Some(slot) => {
                 *slot = Some(table);
@@ -76,7 +73,7 @@ impl<'l> UnlinkedBatch<'l> {
         if start < end {
             // SAFETY: The address space is valid as long as its PMD lock is held; the range has
             // the addresses of all tables inside.
-            unsafe { bindings::ptr_shim_flush_range(flushed.mm, start as _, end as _) };
+            unsafe { bindings::ptr_shim_flush_range(flushed.mm, start, end) };
         }
         flushed
     }

@@ -45,7 +45,11 @@ impl PteValue {
     #[cold]
     fn why_kept_not_present(self) -> Outcome {
         // SAFETY: Only decodes the value.
-        match unsafe { bindings::ptr_shim_pte_kind(pte_t { pte: self.0 as _ }) } {
+        match unsafe {
+            bindings::ptr_shim_pte_kind(pte_t {
+                pte: self.0 as usize,
+            })
+        } {
             ptr_pte_kind::PTR_PTE_SWAP => Outcome::Swap,
             ptr_pte_kind::PTR_PTE_MARKER => Outcome::Markers,
             ptr_pte_kind::PTR_PTE_MIGRATION => Outcome::Migration,

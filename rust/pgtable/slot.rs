@@ -13,7 +13,7 @@ use super::{
         Ptes, //
     },
     PMD_SIZE,
-    PTRS_PER_PTE,
+    PTRS_PER_PTE, //
 };
 use crate::sys::bindings::{
     self,
@@ -50,7 +50,7 @@ impl<'a> PmdSlot<'a> {
     ) -> Option<Self> {
         let mm = mm.as_raw();
         // SAFETY: `mm` has users, and with `mmap_lock` held its PMD tables stay.
-        let pmd = unsafe { bindings::ptr_shim_find_pmd(mm, addr as _) };
+        let pmd = unsafe { bindings::ptr_shim_find_pmd(mm, addr) };
         if pmd.is_null() {
             return None;
         }
@@ -123,12 +123,10 @@ impl<'l> PteTable<'l> {
     /// The proof that the table is empty, or an entry that is not none and its index; then the
     /// table is unlocked.
     pub(crate) fn empty(self) -> Result<EmptyPteTable<'l>, (usize, PteValue)> {
-        match self.ptes.find_occupied(0..PTRS_PER_PTE) {
-            Some(found) => Err(found),
-            // SAFETY: The type invariants; *all-none* was just seen, and the locks move along.
-            None => Ok(unsafe {
-                EmptyPteTable::new(self.lock, self.pte_lock, self.pmd, self.addr)
-            }),
+        if let Some(found) = self.ptes.find_occupied(0..PTRS_PER_PTE) {
+            return Err(found);
         }
+        // SAFETY: The type invariants; *all-none* was just seen, and the locks move along.
+        Ok(unsafe { EmptyPteTable::new(self.lock, self.pte_lock, self.pmd, self.addr) })
     }
 }

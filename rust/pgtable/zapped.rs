@@ -148,7 +148,7 @@ impl<'z> ZappedTable<'z> {
     /// The first address that the table maps.
     #[inline]
     pub(crate) fn start(&self) -> usize {
-        self.raw.start as usize & !(PMD_SIZE - 1)
+        self.raw.start & !(PMD_SIZE - 1)
     }
 
     /// The entries.
@@ -166,7 +166,7 @@ impl<'z> ZappedTable<'z> {
     pub(crate) fn zapped(&self) -> Range<usize> {
         let index = |addr: usize| addr / PAGE_SIZE % PTRS_PER_PTE;
         // From the last address: the one after it may be in the next table.
-        index(self.raw.start as usize)..index(self.raw.end as usize - 1) + 1
+        index(self.raw.start)..index(self.raw.end - 1) + 1
     }
 
     /// An entry next to the zapped ones that is not none: what ends the search in a live table.
@@ -207,7 +207,7 @@ impl<'z> ZappedTable<'z> {
         // SAFETY: By the type invariant the VMA is valid and locked.
         let (start, end) = unsafe {
             let range = &(*self.raw.vma).__bindgen_anon_1.__bindgen_anon_1;
-            (range.vm_start as usize, range.vm_end as usize)
+            (range.vm_start, range.vm_end)
         };
         if start <= self.start() && end - self.start() >= PMD_SIZE {
             return Some(Covered::ByZap);
@@ -230,7 +230,12 @@ impl<'z> ZappedTable<'z> {
         // SAFETY: *pte-lock* by the type invariant: the zap holds it beyond this call; *all-none*
         // and *covered* by the proofs; `lock` was made for this table.
         unsafe {
-            EmptyPteTable::new(lock, PteLock::held(ptr::null_mut()), self.pmd(), self.start())
+            EmptyPteTable::new(
+                lock,
+                PteLock::held(ptr::null_mut()),
+                self.pmd(),
+                self.start(),
+            )
         }
     }
 

@@ -54,7 +54,7 @@ impl Mapping {
     /// A mapping of `tables` times 2 MiB. May sleep.
     pub(crate) fn new(tables: usize) -> Result<Self> {
         // SAFETY: Runs in a KUnit test.
-        let start = unsafe { bindings::ptr_test_mmap((tables * PMD_SIZE) as _) } as usize;
+        let start = unsafe { bindings::ptr_test_mmap(tables * PMD_SIZE) };
         if start == 0 {
             return Err(ENOMEM);
         }
@@ -69,13 +69,13 @@ impl Mapping {
     /// Writes to a page; that allocates it.
     pub(crate) fn put(self, table: usize, page: usize, value: u8) -> Result {
         // SAFETY: Runs in a KUnit test; a bad address is an error.
-        to_result(unsafe { bindings::ptr_test_put(self.addr(table, page) as _, value) })
+        to_result(unsafe { bindings::ptr_test_put(self.addr(table, page), value) })
     }
 
     /// Reads from a page.
     pub(crate) fn get(self, table: usize, page: usize) -> Result<u8> {
         // SAFETY: As above.
-        let ret = unsafe { bindings::ptr_test_get(self.addr(table, page) as _) };
+        let ret = unsafe { bindings::ptr_test_get(self.addr(table, page)) };
         u8::try_from(ret).map_err(|_| EFAULT)
     }
 
@@ -83,7 +83,7 @@ impl Mapping {
     pub(crate) fn zap(self, table: usize, page: usize, pages: usize) -> Result {
         let addr = self.addr(table, page);
         // SAFETY: As above.
-        to_result(unsafe { bindings::ptr_test_zap(addr as _, (pages * PAGE_SIZE) as _) })
+        to_result(unsafe { bindings::ptr_test_zap(addr, pages * PAGE_SIZE) })
     }
 
     /// Leaves `table` in place, and empty.
@@ -96,7 +96,7 @@ impl Mapping {
     pub(crate) fn split(self, table: usize, page: usize, pages: usize) -> Result {
         let addr = self.addr(table, page);
         // SAFETY: As above.
-        to_result(unsafe { bindings::ptr_test_mmap_fixed(addr as _, (pages * PAGE_SIZE) as _) })
+        to_result(unsafe { bindings::ptr_test_mmap_fixed(addr, pages * PAGE_SIZE) })
     }
 
     /// Puts an entry of the kind into the table.
@@ -108,13 +108,13 @@ impl Mapping {
             Kind::Migration => ptr_pte_kind::PTR_PTE_MIGRATION,
         };
         // SAFETY: As above; tests take it out again before anybody uses it.
-        to_result(unsafe { bindings::ptr_test_set_pte(self.addr(table, page) as _, kind) })
+        to_result(unsafe { bindings::ptr_test_set_pte(self.addr(table, page), kind) })
     }
 
     /// Asks for huge pages.
     pub(crate) fn want_huge(self) -> Result {
         // SAFETY: As above.
-        to_result(unsafe { bindings::ptr_test_want_huge(self.start as _) })
+        to_result(unsafe { bindings::ptr_test_want_huge(self.start) })
     }
 
     /// Calls `f` with a table as `zap_pte_range()` leaves it after zapping the pages, with these
@@ -133,9 +133,7 @@ impl Mapping {
         let mut zap = pt_zap::default();
         let taken = pmd_lock == PmdLockIs::Taken;
         // SAFETY: As above.
-        to_result(unsafe {
-            bindings::ptr_test_zap_begin(&mut zap, start as _, end as _, flags, taken)
-        })?;
+        to_result(unsafe { bindings::ptr_test_zap_begin(&mut zap, start, end, flags, taken) })?;
         // SAFETY: The PTE lock is held until `ptr_test_zap_end`.
         let verdict = f(&mut unsafe { ZappedTable::from_raw(&mut zap) });
         // SAFETY: Pairs with the one above; an unlinked table is ours now.
@@ -147,7 +145,7 @@ impl Mapping {
 /// The page tables of the address space, of all levels.
 pub(crate) fn page_tables() -> usize {
     // SAFETY: Runs in a KUnit test with an address space.
-    unsafe { bindings::ptr_test_pte_tables() as usize }
+    unsafe { bindings::ptr_test_pte_tables() }
 }
 
 /// How often the TLB of the address space was to be flushed.

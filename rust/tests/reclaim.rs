@@ -9,10 +9,7 @@ mod tests {
     use super::*;
     use crate::{
         outcome::Outcome,
-        pgtable::{
-            zapped::Verdict,
-            PTRS_PER_PTE,
-        },
+        pgtable::{zapped::Verdict, PTRS_PER_PTE},
         reclaim::{
             set_refill_interval,
             zap_end, //
