@@ -52,6 +52,8 @@ outcomes! {
     RmapLock => "kept_rmap_lock",
     /// Zapped by a driver, under a lock not known here.
     UnknownLock => "kept_unknown_lock",
+    /// Unmapped as a whole: `free_pgtables()` of the same `munmap()` or exit frees it.
+    Unmapped => "kept_unmapped",
     /// The reaper zapped an address space that is being torn down: `exit_mmap()` frees it.
     Exiting => "kept_exiting",
 }

@@ -43,27 +43,31 @@ pub(crate) fn set_refill_interval(jiffies: u64) {
 
 /// Frees the table if it can be freed; counts what became of it. Called with the PTE lock held;
 /// never sleeps, never waits for a lock.
-#[inline]
-pub(crate) fn zap_end(zapped: &mut ZappedTable<'_>) -> Verdict {
+#[inline(always)]
+pub(crate) fn zap_end(zapped: ZappedTable<'_>) -> Verdict {
     match zapped.zap_lock() {
         ZapLock::Mmap | ZapLock::Vma => {}
         ZapLock::Rmap => return keep(Outcome::RmapLock),
         ZapLock::Unknown => return keep(Outcome::UnknownLock),
     }
-    // A live table ends here.
+    // A live table ends here. The rest is out of line, so that this needs no frame of its own.
     if let Some(pte) = zapped.neighbour() {
         return keep(pte.why_kept());
     }
     decide(zapped)
 }
 
-#[inline]
+#[inline(always)]
 fn keep(reason: Outcome) -> Verdict {
     reason.count();
     Verdict::Keep
 }
 
-fn decide(zapped: &mut ZappedTable<'_>) -> Verdict {
+#[inline(never)]
+fn decide(zapped: ZappedTable<'_>) -> Verdict {
+    if zapped.unmapped() {
+        return keep(Outcome::Unmapped);
+    }
     if zapped.exiting() {
         return keep(Outcome::Exiting);
     }
@@ -95,7 +99,7 @@ fn decide(zapped: &mut ZappedTable<'_>) -> Verdict {
     let Some(covered) = zapped.covered() else {
         return keep(Outcome::Straddles);
     };
-    let Some(lock) = PmdLock::trylock(zapped) else {
+    let Some(lock) = PmdLock::trylock(&zapped) else {
         return match covered {
             Covered::ByZap => {
                 Outcome::Retried.count();
@@ -111,5 +115,5 @@ fn decide(zapped: &mut ZappedTable<'_>) -> Verdict {
 
     memory.store(Memory::freed(key, now).word(), Relaxed);
     Outcome::Freed.count();
-    zapped.give(table)
+    Verdict::Unlinked(table)
 }

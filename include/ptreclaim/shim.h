@@ -6,11 +6,21 @@
 #ifndef _PTRECLAIM_SHIM_H
 #define _PTRECLAIM_SHIM_H
 
-#include <linux/mm_types.h>
+#include <linux/mm.h>
 #include <linux/pt_reclaim.h>
 
 #define PTR_ABI			PT_RECLAIM_ABI
 #define PTR_MAX_OUTCOMES	16
+
+/* zap_details.reclaim_flags, for bindgen, which does not see through BIT(). */
+enum ptr_flags {
+	PTR_DONTNEED	= PT_RECLAIM_DONTNEED,
+	PTR_MUNMAP	= PT_RECLAIM_MUNMAP,
+	PTR_REAPER	= PT_RECLAIM_REAPER,
+	PTR_RMAP	= PT_RECLAIM_RMAP,
+	PTR_VMA_LOCK	= PT_RECLAIM_VMA_LOCK,
+	PTR_MMAP_LOCK	= PT_RECLAIM_MMAP_LOCK,
+};
 
 /* What a non-none PTE holds. */
 enum ptr_pte_kind {
@@ -20,7 +30,8 @@ enum ptr_pte_kind {
 	PTR_PTE_MIGRATION,
 };
 
-/* helpers/hook.c: registration; may sleep. */
+/* helpers/hook.c: registration; may sleep. And PT_RECLAIM_RETRY. */
+pmd_t ptr_shim_retry(void);
 int ptr_shim_hook_start(void);
 void ptr_shim_hook_stop(void);
 unsigned long ptr_shim_refill_jiffies(void);
@@ -45,7 +56,7 @@ enum ptr_pte_kind ptr_shim_pte_kind(pte_t pte);
 bool ptr_shim_mm_exiting(struct mm_struct *mm);
 
 /* rust/sys/hook.rs: called by zap_pte_range() through pt_reclaim_ops. */
-enum pt_reclaim_verdict ptreclaim_zap(struct pt_zap *zap);
+pt_reclaim_zap_t ptreclaim_zap;
 
 #ifdef PTRECLAIM_KUNIT
 /* helpers/kunit.c: the address space of the running KUnit test; may sleep. */
@@ -61,10 +72,20 @@ u64 ptr_test_flushes(void);
 void ptr_test_flush_pending(bool pending);
 int ptr_test_register(unsigned int abi);
 
-/* As zap_pte_range() does it: between these the PTE lock is held. */
-int ptr_test_zap_begin(struct pt_zap *zap, unsigned long start, unsigned long end,
-		       unsigned int flags, bool pmd_taken);
-void ptr_test_zap_end(struct pt_zap *zap, bool unlinked, bool pmd_taken);
+/* A table as zap_pte_range() has it when it calls its hook. */
+struct ptr_test_zap {
+	struct vm_area_struct *vma;
+	pmd_t *pmd;
+	pte_t *pte;
+	unsigned long start;
+	unsigned long end;
+	struct zap_details details;
+};
+
+/* Between these the PTE lock is held, and if @pmd_taken the PMD lock too. */
+int ptr_test_zap_begin(struct ptr_test_zap *zap, unsigned long start, unsigned long end,
+		       bool pmd_taken);
+void ptr_test_zap_end(struct ptr_test_zap *zap, pmd_t unlinked, bool pmd_taken);
 #endif
 
 #endif /* _PTRECLAIM_SHIM_H */

@@ -36,6 +36,11 @@ static const struct pt_reclaim_ops ops = {
 	.zap = ptreclaim_zap,
 };
 
+pmd_t ptr_shim_retry(void)
+{
+	return PT_RECLAIM_RETRY;
+}
+
 static int attach(void)
 {
 	int ret = pt_reclaim_register(&ops);

@@ -171,34 +171,32 @@ int ptr_test_register(unsigned int abi)
 	return ret;
 }
 
-int ptr_test_zap_begin(struct pt_zap *zap, unsigned long start, unsigned long end,
-		       unsigned int flags, bool pmd_taken)
+int ptr_test_zap_begin(struct ptr_test_zap *zap, unsigned long start, unsigned long end,
+		       bool pmd_taken)
 {
 	spinlock_t *ptl;
 
-	memset(zap, 0, sizeof(*zap));
-	zap->start_pte = lock_pte(start, &zap->pmd, &ptl, pmd_taken);
-	if (!zap->start_pte)
+	zap->pte = lock_pte(start, &zap->pmd, &ptl, pmd_taken);
+	if (!zap->pte)
 		return -EINVAL;
 	zap->vma = find_vma(current->mm, start);
 	zap->start = start;
 	zap->end = end;
-	zap->flags = flags;
 	return 0;
 }
 
-void ptr_test_zap_end(struct pt_zap *zap, bool unlinked, bool pmd_taken)
+void ptr_test_zap_end(struct ptr_test_zap *zap, pmd_t unlinked, bool pmd_taken)
 {
-	spinlock_t *ptl = pte_lockptr(current->mm, unlinked ? &zap->pmdval : zap->pmd);
+	spinlock_t *ptl = pte_lockptr(current->mm, pmd_none(unlinked) ? zap->pmd : &unlinked);
 	spinlock_t *pml = pmd_lockptr(current->mm, zap->pmd);
 
 	spin_unlock(ptl);
 	if (pmd_taken && ptl != pml)
 		spin_unlock(pml);
-	if (unlinked) {
+	if (!pmd_none(unlinked)) {
 		ptr_shim_flush_range(current->mm, zap->start & PMD_MASK,
 				     (zap->start & PMD_MASK) + PMD_SIZE);
-		ptr_shim_pte_free_defer(current->mm, zap->pmdval);
+		ptr_shim_pte_free_defer(current->mm, unlinked);
 	}
 	mmap_read_unlock(current->mm);
 }

@@ -13,7 +13,7 @@
 //!                     | unlink()
 //!                UnlinkedPteTable           pmd cleared, PMD lock still held
 //!    ,----------------+----------------.
-//!  ZappedTable::give() into the       UnlinkedBatch::flush() with the
+//!  Verdict::Unlinked: into the        UnlinkedBatch::flush() with the
 //!  gather of the zap: flush and       PMD lock still held
 //!  RCU free when that ends              |
 //!                                     FlushedPteTables::defer_free(): call_rcu()

@@ -44,7 +44,7 @@ impl<'l> UnlinkedPteTable<'l> {
         }
     }
 
-    /// The way into the gather of the zap: see [`super::zapped::ZappedTable::give`].
+    /// The way into the gather of the zap: see [`super::zapped::Verdict::Unlinked`].
     #[inline]
     pub(crate) fn into_gather(self) -> ForGather {
         ForGather(self.into_parts().0)
@@ -73,7 +73,7 @@ pub(crate) struct ForGather(pmd_t);
 impl ForGather {
     /// What the pmd was, for `pte_free_tlb()`.
     #[inline]
-    pub(super) fn into_pmdval(self) -> pmd_t {
+    pub(crate) fn into_pmdval(self) -> pmd_t {
         self.0
     }
 }

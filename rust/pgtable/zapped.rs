@@ -21,8 +21,11 @@ use crate::sys::bindings::{
     self,
     mm_struct,
     pmd_t,
-    pt_zap,
-    pte_t, //
+    pte_t,
+    ptr_flags,
+    spinlock_t,
+    vm_area_struct,
+    zap_details, //
 };
 use core::{
     marker::PhantomData,
@@ -35,23 +38,20 @@ use kernel::{
         MmWithUser,
         MmapReadGuard, //
     },
-    page::PAGE_SIZE, //
+    page::PAGE_SIZE,
+    types::NotThreadSafe, //
 };
 
-/// Who zapped, and what it holds: the flags `PT_RECLAIM_*` (`include/linux/pt_reclaim.h`).
-const REAPER: u32 = 1 << 2;
-const RMAP: u32 = 1 << 3;
-const VMA_LOCK: u32 = 1 << 8;
-const MMAP_LOCK: u32 = 1 << 9;
-const EMPTY: u32 = 1 << 16;
-
 /// What `zap_pte_range()` is to do with the table.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[must_use = "zap_pte_range() must be told"]
 pub(crate) enum Verdict {
     /// Nothing.
     Keep,
-    /// Give it to the gather: it was unlinked.
-    Unlinked,
+    /// Give it to the gather, which flushes, waits for RCU and frees it.
+    ///
+    /// `zap_pte_range()` does that with `pte_free_tlb()` and the address the zap began at, when it
+    /// has dropped the PTE lock.
+    Unlinked(ForGather),
     /// Look again with both locks: it was empty, but the PMD lock taken.
     Retry,
 }
@@ -73,9 +73,17 @@ pub(crate) enum ZapLock {
 ///
 /// # Invariants
 ///
-/// *pte-lock* holds as long as the value lives.
+/// *pte-lock* holds as long as the value lives, for the table that `pmd` points to. `vma` is valid,
+/// and the zap has it locked, or is the rmap's or a driver's affair. `details` is valid or null.
 pub(crate) struct ZappedTable<'z> {
-    raw: &'z mut pt_zap,
+    vma: *mut vm_area_struct,
+    pmd: *mut pmd_t,
+    ptes: Ptes,
+    zapped: Range<usize>,
+    details: *const zap_details,
+    empty: bool,
+    _locked: PhantomData<&'z ()>,
+    _cpu: NotThreadSafe,
 }
 
 /// The proof that all 512 entries of a zapped table are none: *all-none*.
@@ -92,51 +100,97 @@ pub(crate) enum Covered<'t> {
     },
 }
 
-impl<'z> ZappedTable<'z> {
+impl ZappedTable<'_> {
     /// # Safety
     ///
-    /// The pointers in `raw` must be valid while the value lives, and the PTE lock held of the table
-    /// that `start_pte` is in and that `pmd` points to.
+    /// While the value lives the pointers must be valid, but for `details`, which may be null; and the
+    /// PTE lock of the table that `pte` is in and that `pmd` points to must be held. `zapped` is a
+    /// range of addresses that the table maps; `empty` says that no entry is left.
     #[inline]
-    pub(crate) unsafe fn from_raw(raw: &'z mut pt_zap) -> Self {
+    pub(crate) unsafe fn new(
+        vma: *mut vm_area_struct,
+        pmd: *mut pmd_t,
+        pte: *mut pte_t,
+        zapped: Range<usize>,
+        details: *const zap_details,
+        empty: bool,
+    ) -> Self {
+        const TABLE_MASK: usize = PTRS_PER_PTE * size_of::<pte_t>() - 1;
         // INVARIANT: By the safety contract.
-        Self { raw }
+        Self {
+            vma,
+            pmd,
+            // SAFETY: *pte-lock*; a table is aligned to its size.
+            ptes: unsafe { Ptes::new(pte.map_addr(|addr| addr & !TABLE_MASK)) },
+            zapped,
+            details,
+            empty,
+            _locked: PhantomData,
+            _cpu: NotThreadSafe,
+        }
+    }
+
+    #[inline]
+    fn details(&self) -> Option<&zap_details> {
+        // SAFETY: By the type invariant.
+        unsafe { self.details.as_ref() }
+    }
+
+    #[inline]
+    fn has(&self, flags: ptr_flags::Type) -> bool {
+        self.details()
+            .is_some_and(|details| details.reclaim_flags & flags != 0)
     }
 
     /// The lock that the zap holds on the address space.
     #[inline]
     pub(crate) fn zap_lock(&self) -> ZapLock {
-        match self.raw.flags {
-            f if f & MMAP_LOCK != 0 => ZapLock::Mmap,
-            f if f & VMA_LOCK != 0 => ZapLock::Vma,
-            f if f & RMAP != 0 => ZapLock::Rmap,
+        match self.details() {
+            Some(d) if d.reclaim_flags & ptr_flags::PTR_MMAP_LOCK != 0 => ZapLock::Mmap,
+            Some(d) if d.reclaim_flags & ptr_flags::PTR_VMA_LOCK != 0 => ZapLock::Vma,
+            Some(d) if d.reclaim_flags & ptr_flags::PTR_RMAP != 0 => ZapLock::Rmap,
             _ => ZapLock::Unknown,
         }
+    }
+
+    /// Whether a `munmap()` or an exit is at work, and its `free_pgtables()` frees the table a moment
+    /// later: no neighbour reaches into it.
+    ///
+    /// This also keeps *covered* true. Only a table that an attached VMA meets goes on from here.
+    #[inline]
+    pub(crate) fn unmapped(&self) -> bool {
+        let Some(details) = self.details() else {
+            return false;
+        };
+        // As `free_pgd_range()`: an end of 0 is the top of the address space.
+        details.reclaim_flags & ptr_flags::PTR_MUNMAP != 0
+            && self.start() >= details.pg_start
+            && self.start() + (PMD_SIZE - 1) <= details.pg_end.wrapping_sub(1)
     }
 
     /// Whether the reaper found the address space without users: `exit_mmap()` is at work.
     #[inline]
     pub(crate) fn exiting(&self) -> bool {
         // SAFETY: The address space of a zap is valid.
-        self.raw.flags & REAPER != 0 && unsafe { bindings::ptr_shim_mm_exiting(self.mm()) }
+        self.has(ptr_flags::PTR_REAPER) && unsafe { bindings::ptr_shim_mm_exiting(self.mm()) }
     }
 
     #[inline]
     pub(super) fn mm(&self) -> *mut mm_struct {
         // SAFETY: By the type invariant the VMA is valid; its `vm_mm` never changes.
-        unsafe { (*self.raw.vma).vm_mm }
+        unsafe { (*self.vma).vm_mm }
     }
 
     #[inline]
     pub(super) fn pmd(&self) -> *mut pmd_t {
-        self.raw.pmd
+        self.pmd
     }
 
     /// The PTE lock, which the zap holds.
     #[inline]
-    pub(super) fn pte_lock(&self) -> *mut bindings::spinlock_t {
+    pub(super) fn pte_lock(&self) -> *mut spinlock_t {
         // SAFETY: *pte-lock*: the pmd points to the table.
-        unsafe { bindings::ptr_shim_pte_lockptr(self.mm(), self.pmd()) }
+        unsafe { bindings::ptr_shim_pte_lockptr(self.mm(), self.pmd) }
     }
 
     /// A number for the address space, and the first address of the table: what identifies it.
@@ -147,26 +201,23 @@ impl<'z> ZappedTable<'z> {
 
     /// The first address that the table maps.
     #[inline]
-    pub(crate) fn start(&self) -> usize {
-        self.raw.start & !(PMD_SIZE - 1)
+    fn start(&self) -> usize {
+        self.zapped.start & !(PMD_SIZE - 1)
     }
 
     /// The entries.
     #[inline]
     pub(crate) fn ptes(&self) -> Ptes {
-        const TABLE_MASK: usize = PTRS_PER_PTE * size_of::<pte_t>() - 1;
-        let base = self.raw.start_pte.map_addr(|addr| addr & !TABLE_MASK);
-        // SAFETY: *pte-lock* by the type invariant; a table is aligned to its size.
-        unsafe { Ptes::new(base) }
+        self.ptes
     }
 
     /// The indices of the entries zapped. If the PTE lock was dropped meanwhile, some may be
     /// occupied again.
     #[inline]
-    pub(crate) fn zapped(&self) -> Range<usize> {
+    fn zapped(&self) -> Range<usize> {
         let index = |addr: usize| addr / PAGE_SIZE % PTRS_PER_PTE;
         // From the last address: the one after it may be in the next table.
-        index(self.raw.start)..index(self.raw.end - 1) + 1
+        index(self.zapped.start)..index(self.zapped.end.wrapping_sub(1)) + 1
     }
 
     /// An entry next to the zapped ones that is not none: what ends the search in a live table.
@@ -183,7 +234,7 @@ impl<'z> ZappedTable<'z> {
     /// Without a look at the table if the zap covered all of it, skipped nothing and never dropped
     /// the lock; else from the zapped entries outward, and then these: one may have been skipped.
     pub(crate) fn none(&self) -> Result<NonePtes<'_>, (usize, PteValue)> {
-        if self.raw.flags & EMPTY == 0 {
+        if !self.empty {
             let zapped = self.zapped();
             let ptes = self.ptes();
             for range in [zapped.end..PTRS_PER_PTE, 0..zapped.start, zapped] {
@@ -206,14 +257,14 @@ impl<'z> ZappedTable<'z> {
         }
         // SAFETY: By the type invariant the VMA is valid and locked.
         let (start, end) = unsafe {
-            let range = &(*self.raw.vma).__bindgen_anon_1.__bindgen_anon_1;
+            let range = &(*self.vma).__bindgen_anon_1.__bindgen_anon_1;
             (range.vm_start, range.vm_end)
         };
         if start <= self.start() && end - self.start() >= PMD_SIZE {
             return Some(Covered::ByZap);
         }
-        // SAFETY: The zap has the VMA locked, so the address space has users: `exit_mmap()` waits
-        // for that lock.
+        // SAFETY: Only `madvise()` zaps under a VMA lock, and whoever calls that has a reference to
+        // `mm_users`.
         let mm = unsafe { MmWithUser::from_raw(self.mm()) };
         mm.mmap_read_trylock()
             .map(|guard| Covered::ByMmapLock { _guard: guard })
@@ -237,15 +288,5 @@ impl<'z> ZappedTable<'z> {
                 self.start(),
             )
         }
-    }
-
-    /// Gives the table to the gather of the zap, which flushes, waits for RCU and frees it.
-    ///
-    /// `zap_pte_range()` does that, with `pte_free_tlb()` and the address the zap began at, when it
-    /// has dropped the PTE lock.
-    #[inline]
-    pub(crate) fn give(&mut self, table: ForGather) -> Verdict {
-        self.raw.pmdval = table.into_pmdval();
-        Verdict::Unlinked
     }
 }

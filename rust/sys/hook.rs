@@ -4,8 +4,11 @@
 
 use super::bindings::{
     self,
-    pt_reclaim_verdict,
-    pt_zap, //
+    mmu_gather,
+    pmd_t,
+    pte_t,
+    vm_area_struct,
+    zap_details, //
 };
 use crate::{
     pgtable::zapped::{
@@ -16,6 +19,7 @@ use crate::{
 };
 use kernel::{
     error::to_result,
+    ffi::c_ulong,
     prelude::*, //
 };
 
@@ -61,19 +65,30 @@ impl Drop for Hook {
     }
 }
 
-/// Called by `zap_pte_range()` when it is done with a PTE table.
+/// Called by `zap_pte_range()` when it is done with a PTE table: `pt_reclaim_zap_t`
+/// (`include/linux/pt_reclaim.h`).
 ///
 /// # Safety
 ///
-/// As the documentation of `struct pt_zap` says: its pointers are valid, and the PTE lock of the
-/// table that `start_pte` is in and that `pmd` points to is held during the call.
+/// As documented there: the pointers are valid but for `details`, which may be null, and the PTE
+/// lock of the table that `pte` is in and that `pmd` points to is held during the call.
 #[no_mangle]
-unsafe extern "C" fn ptreclaim_zap(zap: *mut pt_zap) -> pt_reclaim_verdict::Type {
-    // SAFETY: By the contract above, which is that of `from_raw`, for the time of this call.
-    let mut zapped = unsafe { ZappedTable::from_raw(&mut *zap) };
-    match reclaim::zap_end(&mut zapped) {
-        Verdict::Keep => pt_reclaim_verdict::PT_RECLAIM_KEEP,
-        Verdict::Unlinked => pt_reclaim_verdict::PT_RECLAIM_UNLINKED,
-        Verdict::Retry => pt_reclaim_verdict::PT_RECLAIM_RETRY,
+unsafe extern "C" fn ptreclaim_zap(
+    _tlb: *mut mmu_gather,
+    vma: *mut vm_area_struct,
+    pmd: *mut pmd_t,
+    pte: *mut pte_t,
+    start: c_ulong,
+    end: c_ulong,
+    details: *const zap_details,
+    empty: bool,
+) -> pmd_t {
+    // SAFETY: By the contract above, which is that of `new`, for the time of this call.
+    let zapped = unsafe { ZappedTable::new(vma, pmd, pte, start..end, details, empty) };
+    match reclaim::zap_end(zapped) {
+        Verdict::Keep => pmd_t::default(),
+        Verdict::Unlinked(table) => table.into_pmdval(),
+        // SAFETY: Returns a constant.
+        Verdict::Retry => unsafe { bindings::ptr_shim_retry() },
     }
 }

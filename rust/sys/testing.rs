@@ -4,8 +4,9 @@
 
 use super::bindings::{
     self,
-    pt_zap,
-    ptr_pte_kind, //
+    pmd_t,
+    ptr_pte_kind,
+    ptr_test_zap, //
 };
 use crate::pgtable::{
     zapped::{
@@ -35,13 +36,15 @@ pub(crate) enum Kind {
     Migration,
 }
 
-/// Whether somebody else has the PMD lock while a zap ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PmdLockIs {
-    /// It can be had.
-    Free,
-    /// It is held already.
-    Taken,
+/// How a zap comes to its end.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct How {
+    /// `zap_details.reclaim_flags`.
+    pub(crate) flags: u32,
+    /// The table is known to be empty.
+    pub(crate) empty: bool,
+    /// Somebody else has the PMD lock.
+    pub(crate) pmd_taken: bool,
 }
 
 /// A private anonymous mapping of whole tables, which the test unmaps when it ends.
@@ -117,28 +120,41 @@ impl Mapping {
         to_result(unsafe { bindings::ptr_test_want_huge(self.start) })
     }
 
-    /// Calls `f` with a table as `zap_pte_range()` leaves it after zapping the pages, with these
-    /// `PT_RECLAIM_*` flags, and does with its verdict what that would do.
+    /// Calls `f` with a table as `zap_pte_range()` leaves it after zapping the pages, and does with
+    /// its verdict what that would do; returns its name.
     pub(crate) fn zapped(
         self,
         table: usize,
         page: usize,
         pages: usize,
-        flags: u32,
-        pmd_lock: PmdLockIs,
-        f: impl FnOnce(&mut ZappedTable<'_>) -> Verdict,
-    ) -> Result<Verdict> {
+        how: How,
+        f: impl FnOnce(ZappedTable<'_>) -> Verdict,
+    ) -> Result<&'static str> {
         let start = self.addr(table, page);
         let end = start + pages * PAGE_SIZE;
-        let mut zap = pt_zap::default();
-        let taken = pmd_lock == PmdLockIs::Taken;
+        let mut zap = ptr_test_zap::default();
+        zap.details.reclaim_flags = how.flags;
         // SAFETY: As above.
-        to_result(unsafe { bindings::ptr_test_zap_begin(&mut zap, start, end, flags, taken) })?;
+        to_result(unsafe { bindings::ptr_test_zap_begin(&mut zap, start, end, how.pmd_taken) })?;
         // SAFETY: The PTE lock is held until `ptr_test_zap_end`.
-        let verdict = f(&mut unsafe { ZappedTable::from_raw(&mut zap) });
+        let verdict = f(unsafe {
+            ZappedTable::new(
+                zap.vma,
+                zap.pmd,
+                zap.pte,
+                start..end,
+                &zap.details,
+                how.empty,
+            )
+        });
+        let (name, unlinked) = match verdict {
+            Verdict::Keep => ("keep", pmd_t::default()),
+            Verdict::Retry => ("retry", pmd_t::default()),
+            Verdict::Unlinked(table) => ("unlinked", table.into_pmdval()),
+        };
         // SAFETY: Pairs with the one above; an unlinked table is ours now.
-        unsafe { bindings::ptr_test_zap_end(&mut zap, verdict == Verdict::Unlinked, taken) };
-        Ok(verdict)
+        unsafe { bindings::ptr_test_zap_end(&mut zap, unlinked, how.pmd_taken) };
+        Ok(name)
     }
 }
 

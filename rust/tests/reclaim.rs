@@ -15,39 +15,44 @@ mod tests {
             zap_end, //
         },
         sys::{
+            bindings::ptr_flags,
             hook,
             testing::{
                 page_tables,
                 register,
+                How,
                 Kind,
-                Mapping,
-                PmdLockIs, //
+                Mapping, //
             },
         },
     };
 
-    const DONTNEED: u32 = 1 << 0;
-    const RMAP: u32 = 1 << 3;
-    const VMA_LOCK: u32 = 1 << 8;
-    const MMAP_LOCK: u32 = 1 << 9;
-    const EMPTY: u32 = 1 << 16;
+    /// By `MADV_DONTNEED`, under the VMA lock.
+    const VMA_LOCKED: How = How {
+        flags: ptr_flags::PTR_DONTNEED | ptr_flags::PTR_VMA_LOCK,
+        empty: false,
+        pmd_taken: false,
+    };
+    /// The same under `mmap_lock`.
+    const MMAP_LOCKED: How = How {
+        flags: ptr_flags::PTR_DONTNEED | ptr_flags::PTR_MMAP_LOCK,
+        ..VMA_LOCKED
+    };
 
     /// What became of a table after zapping these pages of it.
-    fn zap(map: Mapping, page: usize, pages: usize, flags: u32) -> Result<Outcome> {
-        let before = Outcome::ALL.iter().map(|o| o.counted());
+    fn zap(map: Mapping, page: usize, pages: usize, how: How) -> Result<Outcome> {
         let mut counts = [0; 16];
-        for (slot, count) in counts.iter_mut().zip(before) {
-            *slot = count;
+        for (count, outcome) in counts.iter_mut().zip(Outcome::ALL) {
+            *count = outcome.counted();
         }
-        let verdict = map.zapped(0, page, pages, flags, PmdLockIs::Free, zap_end)?;
+        let verdict = map.zapped(0, page, pages, how, zap_end)?;
         let mut grown = Outcome::ALL
             .iter()
             .zip(counts)
             .filter(|(outcome, count)| outcome.counted() != *count);
         let (outcome, _) = grown.next().ok_or(EINVAL)?;
         // Each zap is counted once, and the verdict is that of the outcome.
-        if grown.next().is_some() || (verdict == Verdict::Unlinked) != (*outcome == Outcome::Freed)
-        {
+        if grown.next().is_some() || (verdict == "unlinked") != (*outcome == Outcome::Freed) {
             return Err(EINVAL);
         }
         Ok(*outcome)
@@ -59,7 +64,7 @@ mod tests {
             let map = Mapping::new(1)?;
             map.make_empty(0)?;
             let tables = page_tables();
-            assert!(zap(map, page, pages, DONTNEED | VMA_LOCK)? == Outcome::Freed);
+            assert!(zap(map, page, pages, VMA_LOCKED)? == Outcome::Freed);
             assert_eq!(page_tables(), tables - 1);
             map.put(0, page, 3)?;
             assert_eq!(map.get(0, page)?, 3);
@@ -71,13 +76,19 @@ mod tests {
     fn a_table_known_to_be_empty_is_not_scanned() -> Result {
         let map = Mapping::new(1)?;
         map.make_empty(0)?;
-        let flags = DONTNEED | MMAP_LOCK | EMPTY;
-        let verdict = map.zapped(0, 0, PTRS_PER_PTE, flags, PmdLockIs::Free, |zapped| {
+        let known = How {
+            empty: true,
+            ..MMAP_LOCKED
+        };
+        // A lie, and an entry that a scan would find.
+        map.put(0, 9, 1)?;
+        let verdict = map.zapped(0, 0, PTRS_PER_PTE, known, |zapped| {
             assert!(zapped.none().is_ok());
             Verdict::Keep
         })?;
-        assert!(verdict == Verdict::Keep);
-        assert!(zap(map, 0, PTRS_PER_PTE, flags)? == Outcome::Freed);
+        assert!(verdict == "keep");
+        map.zap(0, 9, 1)?;
+        assert!(zap(map, 0, PTRS_PER_PTE, known)? == Outcome::Freed);
         Ok(())
     }
 
@@ -88,12 +99,12 @@ mod tests {
             map.put(0, index, 1)?;
             // Near and far, on both sides, and skipped inside the range.
             for page in [0, 100, 255, 511] {
-                assert!(zap(map, page, 1, DONTNEED | VMA_LOCK)? == Outcome::Present);
+                assert!(zap(map, page, 1, VMA_LOCKED)? == Outcome::Present);
             }
-            assert!(zap(map, 0, PTRS_PER_PTE, DONTNEED | VMA_LOCK)? == Outcome::Present);
+            assert!(zap(map, 0, PTRS_PER_PTE, VMA_LOCKED)? == Outcome::Present);
             map.zap(0, index, 1)?;
         }
-        assert!(zap(map, 0, 1, DONTNEED | VMA_LOCK)? == Outcome::Freed);
+        assert!(zap(map, 0, 1, VMA_LOCKED)? == Outcome::Freed);
         Ok(())
     }
 
@@ -108,7 +119,7 @@ mod tests {
         ] {
             for page in [99, 400] {
                 map.set_pte(0, 100, kind)?;
-                let outcome = zap(map, page, 1, DONTNEED | VMA_LOCK);
+                let outcome = zap(map, page, 1, VMA_LOCKED);
                 map.set_pte(0, 100, Kind::None)?;
                 assert!(outcome? == why);
             }
@@ -120,9 +131,13 @@ mod tests {
     fn the_lock_decides() -> Result {
         let map = Mapping::new(1)?;
         map.make_empty(0)?;
-        assert!(zap(map, 0, 1, RMAP)? == Outcome::RmapLock);
-        assert!(zap(map, 0, 1, 0)? == Outcome::UnknownLock);
-        assert!(zap(map, 0, 1, DONTNEED | MMAP_LOCK)? == Outcome::Freed);
+        let rmap = How {
+            flags: ptr_flags::PTR_RMAP,
+            ..VMA_LOCKED
+        };
+        assert!(zap(map, 0, 1, rmap)? == Outcome::RmapLock);
+        assert!(zap(map, 0, 1, How::default())? == Outcome::UnknownLock);
+        assert!(zap(map, 0, 1, MMAP_LOCKED)? == Outcome::Freed);
         Ok(())
     }
 
@@ -133,12 +148,12 @@ mod tests {
         map.make_empty(0)?;
         // Under the VMA lock alone: the fixture holds mmap_lock for reading, so the trylock for
         // reading succeeds.
-        assert!(zap(map, 0, 256, DONTNEED | VMA_LOCK)? == Outcome::Freed);
+        assert!(zap(map, 0, 256, VMA_LOCKED)? == Outcome::Freed);
         let map = Mapping::new(1)?;
         map.split(0, 0, 1)?;
         map.put(0, 1, 1)?;
         map.zap(0, 1, 1)?;
-        assert!(zap(map, 1, 511, DONTNEED | MMAP_LOCK)? == Outcome::Freed);
+        assert!(zap(map, 1, 511, MMAP_LOCKED)? == Outcome::Freed);
         Ok(())
     }
 
@@ -147,12 +162,20 @@ mod tests {
         set_refill_interval(u64::from(u32::MAX >> 10));
         let map = Mapping::new(1)?;
         map.make_empty(0)?;
-        let first = zap(map, 0, 1, DONTNEED | VMA_LOCK);
+        let first = zap(map, 0, 1, VMA_LOCKED);
         map.make_empty(0)?;
-        let second = zap(map, 0, 1, DONTNEED | VMA_LOCK);
-        let known = zap(map, 0, PTRS_PER_PTE, DONTNEED | VMA_LOCK | EMPTY);
+        let second = zap(map, 0, 1, VMA_LOCKED);
+        let known = zap(
+            map,
+            0,
+            PTRS_PER_PTE,
+            How {
+                empty: true,
+                ..VMA_LOCKED
+            },
+        );
         set_refill_interval(0);
-        let third = zap(map, 0, 1, DONTNEED | VMA_LOCK);
+        let third = zap(map, 0, 1, VMA_LOCKED);
         set_refill_interval(hook::refill_jiffies());
         assert!(first? == Outcome::Freed);
         assert!(second? == Outcome::Refilled);
@@ -165,9 +188,31 @@ mod tests {
     fn a_taken_pmd_lock_is_not_waited_for() -> Result {
         let map = Mapping::new(1)?;
         map.make_empty(0)?;
-        let flags = DONTNEED | VMA_LOCK;
-        let verdict = map.zapped(0, 0, 1, flags, PmdLockIs::Taken, zap_end)?;
-        assert!(verdict == Verdict::Retry);
+        let taken = How {
+            pmd_taken: true,
+            ..VMA_LOCKED
+        };
+        assert!(map.zapped(0, 0, 1, taken, zap_end)? == "retry");
+        Ok(())
+    }
+
+    #[test]
+    fn what_munmap_frees_itself_is_left_to_it() -> Result {
+        let map = Mapping::new(1)?;
+        map.make_empty(0)?;
+        // `pg_start` and `pg_end` are 0: from the bottom to the top, as in exit_mmap().
+        let flags = ptr_flags::PTR_MUNMAP | ptr_flags::PTR_MMAP_LOCK;
+        assert!(
+            zap(
+                map,
+                0,
+                1,
+                How {
+                    flags,
+                    ..VMA_LOCKED
+                }
+            )? == Outcome::Unmapped
+        );
         Ok(())
     }
 

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Entries that are not pages, and yet make a table useful. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "ptest.h"
+
+#ifndef UFFD_FEATURE_WP_UNPOPULATED
+#define UFFD_FEATURE_WP_UNPOPULATED	(1 << 13)
+#endif
+#ifndef UFFD_FEATURE_POISON
+#define UFFD_FEATURE_POISON		(1 << 14)
+#define UFFDIO_POISON_NR		0x08
+struct uffdio_poison {
+	struct uffdio_range range;
+	uint64_t mode;
+	int64_t updated;
+};
+#define UFFDIO_POISON	_IOWR(UFFDIO, UFFDIO_POISON_NR, struct uffdio_poison)
+#endif
+
+static int uffd(uint64_t features)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+	int fd = SYS(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
+
+	SYS(ioctl(fd, UFFDIO_API, &api));
+	return fd;
+}
+
+static void watch(int fd, char *p, size_t len, uint64_t how)
+{
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)p, len }, .mode = how,
+	};
+
+	SYS(ioctl(fd, UFFDIO_REGISTER, &reg));
+}
+
+static void unwatch(int fd, char *p, size_t len)
+{
+	struct uffdio_range range = { (uintptr_t)p, len };
+
+	SYS(ioctl(fd, UFFDIO_UNREGISTER, &range));
+}
+
+static void protect(int fd, char *p, size_t len, bool on)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { (uintptr_t)p, len },
+		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+
+	SYS(ioctl(fd, UFFDIO_WRITEPROTECT, &wp));
+}
+
+/* One guard page per table; all else of the table is given back around it. */
+static void guard_kept(void)
+{
+	char *p = map_anon(SIZE);
+	size_t i;
+
+	mark();
+	fill(p, SIZE, KIB(64), 1);
+	for (i = 0; i < SIZE; i += TABLE)
+		advise(p + i + MIB(1), PAGE, MADV_GUARD_INSTALL);
+	counters_mark();
+	advise_pieces(p, SIZE, KIB(64), MADV_DONTNEED);
+	left(NR, NR, NR);
+	grew("kept_markers", NR);
+	CHECK(pages_with(p, SIZE, PM_GUARD) == NR, "guard pages were lost");
+	counters_mark();
+	advise(p, SIZE, MADV_DONTNEED);
+	left(NR, NR, NR);
+	grew("kept_markers", NR);
+	CHECK(pages_with(p, SIZE, PM_GUARD) == NR, "guard pages were lost");
+	for (i = 0; i < SIZE; i += TABLE)
+		verify_zero(p + i, MIB(1), KIB(64));
+}
+
+/* Installing over pages zaps them first: a zap from inside the kernel. */
+static void guard_over_pages(void)
+{
+	char *p = map_anon(SIZE);
+
+	mark();
+	fill(p, SIZE, KIB(64), 1);
+	counters_mark();
+	advise(p, SIZE, MADV_GUARD_INSTALL);
+	left(NR, NR, NR);
+	grew("kept_unknown_lock", 1);
+	CHECK(pages_with(p, SIZE, PM_GUARD) == SIZE / PAGE, "no guard pages");
+	CHECK(pages_with(p, SIZE, PM_PRESENT) == 0, "pages are left");
+	advise(p, SIZE, MADV_GUARD_REMOVE);
+	verify_zero(p, SIZE, KIB(64));
+}
+
+static void guard_removed(void)
+{
+	char *p = map_anon(SIZE);
+
+	mark();
+	advise(p, SIZE, MADV_GUARD_INSTALL);
+	left(NR, NR, NR);
+	advise(p, SIZE, MADV_GUARD_REMOVE);
+	left(NR, NR, NR);
+	CHECK(pages_with(p, SIZE, PM_GUARD) == 0, "guard pages are left");
+}
+
+/* Markers of anonymous memory go with a zap, and then so does the table. */
+static void uffd_wp_anon(void)
+{
+	int fd = uffd(UFFD_FEATURE_WP_UNPOPULATED);
+	char *p = map_anon(SIZE);
+
+	mark();
+	watch(fd, p, SIZE, UFFDIO_REGISTER_MODE_WP);
+	protect(fd, p, SIZE, true);
+	left(NR, NR, NR);
+	counters_mark();
+	advise_pieces(p, SIZE - MIB(1), MIB(1), MADV_DONTNEED);
+	left(NR, NR, 1);
+	grew("kept_markers", NR);
+	CHECK(pages_with(p, SIZE, PM_UFFD_WP) == MIB(1) / PAGE,
+	      "markers were lost");
+	advise(p + SIZE - MIB(1), MIB(1), MADV_DONTNEED);
+	left(NR, NR, 0);
+	unwatch(fd, p, SIZE);
+	verify_zero(p, SIZE, KIB(64));
+}
+
+/* For a file, a zap leaves the markers where the protected pages were. */
+static void uffd_wp_file(void)
+{
+	int fd = uffd(UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
+	char *p = map_shared(SIZE);
+
+	watch(fd, p, SIZE, UFFDIO_REGISTER_MODE_WP);
+	mark();
+	fill(p, SIZE, KIB(64), 1);
+	protect(fd, p, SIZE, true);
+	left(NR, NR, NR);
+	counters_mark();
+	advise_pieces(p, SIZE, KIB(64), MADV_DONTNEED);
+	left(NR, NR, NR);
+	grew("kept_markers", NR);
+	/*
+	 * One by one, populated or not: UFFDIO_WRITEPROTECT of a file leaves
+	 * a marker in every entry.
+	 */
+	CHECK(pages_with(p, SIZE, PM_UFFD_WP) == SIZE / PAGE,
+	      "markers were lost");
+	advise(p, SIZE, MADV_DONTNEED);
+	left(NR, NR, NR);
+	unwatch(fd, p, SIZE);
+	left(NR, NR, NR);
+	CHECK(pages_with(p, SIZE, PM_UFFD_WP) == 0, "markers are left");
+	verify(p, SIZE, KIB(64), 1);
+}
+
+static void uffd_unregister(void)
+{
+	int fd = uffd(UFFD_FEATURE_WP_UNPOPULATED);
+	char *p = map_anon(SIZE);
+
+	mark();
+	watch(fd, p, SIZE, UFFDIO_REGISTER_MODE_WP);
+	protect(fd, p, SIZE, true);
+	left(NR, NR, NR);
+	unwatch(fd, p, SIZE);
+	left(NR, NR, NR);
+	CHECK(pages_with(p, SIZE, PM_UFFD_WP) == 0, "markers are left");
+	verify_zero(p, SIZE, KIB(64));
+}
+
+/* Poison is dropped by DONTNEED of it, and kept by DONTNEED beside it. */
+static void uffd_poison(void)
+{
+	int fd = uffd(UFFD_FEATURE_POISON);
+	char *p = map_anon(SIZE);
+	size_t i;
+
+	mark();
+	fill(p, SIZE, KIB(64), 1);
+	watch(fd, p, SIZE, UFFDIO_REGISTER_MODE_MISSING);
+	for (i = 0; i < SIZE; i += TABLE) {
+		struct uffdio_poison po = {
+			.range = { (uintptr_t)p + i + PAGE, PAGE },
+		};
+
+		SYS(ioctl(fd, UFFDIO_POISON, &po));
+	}
+	counters_mark();
+	for (i = 0; i < SIZE; i += TABLE) {
+		advise(p + i, PAGE, MADV_DONTNEED);
+		advise(p + i + 2 * PAGE, TABLE - 2 * PAGE, MADV_DONTNEED);
+	}
+	left(NR, NR, NR);
+	grew("kept_markers", NR);
+	for (i = 0; i < SIZE; i += TABLE)
+		advise(p + i + PAGE, PAGE, MADV_DONTNEED);
+	left(NR, NR, 0);
+	unwatch(fd, p, SIZE);
+	verify_zero(p, SIZE, KIB(64));
+}
+
+/* Moves out to swap; fails when there is none. */
+static void swap_out(char *p, size_t len)
+{
+	size_t pages = pages_with(p, len, PM_PRESENT), i;
+
+	for (i = 0; i < 50; i++) {
+		advise(p, len, MADV_PAGEOUT);
+		if (pages_with(p, len, PM_SWAP) == pages)
+			return;
+		nap(20);
+	}
+	FAIL("%zu of %zu pages went to swap", pages_with(p, len, PM_SWAP),
+	     pages);
+}
+
+static void swapped(void)
+{
+	char *p = map_anon(SIZE);
+	size_t i;
+
+	mark();
+	for (i = 0; i < SIZE; i += TABLE)
+		fill(p + i + MIB(1), PAGE, PAGE, 1);
+	swap_out(p, SIZE);
+	left(NR, NR, NR);
+	for (i = 0; i < SIZE; i += TABLE)
+		fill(p + i, MIB(1), KIB(64), 2);
+	counters_mark();
+	for (i = 0; i < SIZE; i += TABLE) {
+		advise_pieces(p + i, MIB(1), KIB(64), MADV_DONTNEED);
+		advise(p + i + MIB(1) + PAGE, KIB(64), MADV_DONTNEED);
+	}
+	left(NR, NR, NR);
+	grew("kept_swap", NR);
+	for (i = 0; i < SIZE; i += TABLE)
+		verify(p + i + MIB(1), PAGE, PAGE, 1);
+}
+
+static void swapped_given_back(void)
+{
+	char *p = map_anon(SIZE);
+
+	mark();
+	fill(p, SIZE, KIB(64), 1);
+	swap_out(p, SIZE);
+	left(NR, NR, NR);
+	advise_pieces(p, SIZE, KIB(64), MADV_DONTNEED);
+	left(NR, NR, 0);
+	verify_zero(p, SIZE, KIB(64));
+}
+
+const struct test_case marker_cases[] = {
+	{ "markers.guard_kept", NEEDED " (markers)", guard_kept },
+	{ "markers.guard_over_pages", NEEDED " (markers)", guard_over_pages },
+	{ "markers.guard_removed", LATER, guard_removed },
+	{ "markers.uffd_wp_anon", FREED ", with the last marker", uffd_wp_anon },
+	{ "markers.uffd_wp_file", NEEDED " (markers), then " LATER,
+	  uffd_wp_file },
+	{ "markers.uffd_unregister", LATER, uffd_unregister },
+	{ "markers.uffd_poison", FREED ", with the poison", uffd_poison },
+	{ "markers.swapped", NEEDED " (swap)", swapped },
+	{ "markers.swapped_given_back", FREED, swapped_given_back },
+	{ }
+};

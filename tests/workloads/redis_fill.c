@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Sets KEYS keys of SIZE bytes in a Redis behind a Unix socket, pipelined. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BATCH	64
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strncpy(addr.sun_path, path, sizeof(addr.sun_path) - 1);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return -1;
+	return fd;
+}
+
+static int write_all(int fd, const char *p, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno != EINTR)
+			return -1;
+		if (n > 0) {
+			p += n;
+			len -= n;
+		}
+	}
+	return 0;
+}
+
+/* Every reply is "+OK\r\n". */
+static int expect_ok(int fd, size_t replies)
+{
+	static char buf[BATCH * 5];
+	size_t want = replies * 5, got = 0;
+
+	while (got < want) {
+		ssize_t n = read(fd, buf + got, want - got);
+
+		if (n <= 0)
+			return -1;
+		got += n;
+	}
+	return buf[0] == '+' && buf[want - 5] == '+' ? 0 : -1;
+}
+
+int main(int argc, char **argv)
+{
+	size_t keys, size, i, len = 0;
+	char *buf;
+	int fd;
+
+	if (argc != 4) {
+		fprintf(stderr, "usage: redis_fill SOCKET KEYS SIZE\n");
+		return 2;
+	}
+	keys = strtoul(argv[2], NULL, 0);
+	size = strtoul(argv[3], NULL, 0);
+	buf = malloc(BATCH * (size + 128));
+	fd = connect_to(argv[1]);
+	if (!buf || fd < 0)
+		return perror(argv[1]), 1;
+
+	for (i = 0; i < keys; i++) {
+		char key[32];
+		int n = snprintf(key, sizeof(key), "key:%zu", i);
+
+		len += sprintf(buf + len,
+			       "*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%zu\r\n", n,
+			       key, size);
+		memset(buf + len, 'a' + i % 26, size);
+		len += size;
+		memcpy(buf + len, "\r\n", 2);
+		len += 2;
+		if (i % BATCH == BATCH - 1 || i == keys - 1) {
+			if (write_all(fd, buf, len) ||
+			    expect_ok(fd, i % BATCH + 1))
+				return fprintf(stderr, "SET failed\n"), 1;
+			len = 0;
+		}
+	}
+	return 0;
+}
