@@ -48,6 +48,8 @@ outcomes! {
     Refilled => "kept_refilled",
     /// Empty, but it reaches beyond the VMA, only the VMA was locked, and `mmap_lock` was taken.
     Straddles => "kept_straddles",
+    /// The same, and `mmap_lock` could be had, but not the PMD lock.
+    PmdBusy => "kept_pmd_busy",
     /// Zapped under the rmap lock only: truncate, hole punch, `MADV_REMOVE`.
     RmapLock => "kept_rmap_lock",
     /// Zapped by a driver, under a lock not known here.

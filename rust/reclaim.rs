@@ -92,7 +92,11 @@ fn decide(zapped: ZappedTable<'_>) -> Verdict {
     let none = match zapped.none() {
         Ok(none) => none,
         Err((index, pte)) => {
-            memory.store(known.occupied(key, index).word(), Relaxed);
+            // Eight words share a cache line: no store that changes nothing.
+            let occupied = known.occupied(key, index);
+            if occupied != known {
+                memory.store(occupied.word(), Relaxed);
+            }
             return keep(pte.why_kept());
         }
     };
@@ -106,7 +110,7 @@ fn decide(zapped: ZappedTable<'_>) -> Verdict {
                 Verdict::Retry
             }
             // The second look would be without `mmap_lock`.
-            Covered::ByMmapLock { .. } => keep(Outcome::Straddles),
+            Covered::ByMmapLock { .. } => keep(Outcome::PmdBusy),
         };
     };
     let table = zapped.empty(&none, &covered, &lock).unlink().into_gather();

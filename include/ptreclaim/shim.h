@@ -7,6 +7,7 @@
 #define _PTRECLAIM_SHIM_H
 
 #include <linux/mm.h>
+#include <linux/percpu.h>
 #include <linux/pt_reclaim.h>
 
 #define PTR_ABI			PT_RECLAIM_ABI
@@ -37,7 +38,7 @@ void ptr_shim_hook_stop(void);
 unsigned long ptr_shim_refill_jiffies(void);
 
 /* helpers/counters.c: one counter per outcome and CPU; any context. */
-void ptr_shim_count(unsigned int outcome);
+DECLARE_PER_CPU(u64[PTR_MAX_OUTCOMES], ptr_counters);
 u64 ptr_shim_counted(unsigned int outcome);
 
 /* helpers/pgtable.c: inline functions of mm; locks as stated there. */

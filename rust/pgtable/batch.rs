@@ -39,15 +39,15 @@ impl<'l> UnlinkedBatch<'l> {
         self.len < BATCH
     }
 
-    /// Adds a table; gives it back if there is no room.
+    /// Adds a table; gives it back if there is no room, or if it was unlinked under another lock.
     pub(crate) fn add(&mut self, table: UnlinkedPteTable<'l>) -> Result<(), UnlinkedPteTable<'l>> {
         match self.tables.get_mut(self.len) {
-            Some(slot) => {
+            Some(slot) if table.is_under(self.lock) => {
                 *slot = Some(table);
                 self.len += 1;
                 Ok(())
             }
-            None => Err(table),
+            _ => Err(table),
         }
     }
 

@@ -11,7 +11,10 @@ use crate::{
         ptr_pte_kind, //
     },
 };
-use core::ops::Range;
+use core::{
+    marker::PhantomData,
+    ops::Range, //
+};
 
 /// `_PAGE_KNL_ERRATUM_MASK`: some CPUs set these in entries that are not present; `pte_none()`
 /// (`arch/x86/include/asm/pgtable.h`) overlooks them, and so must we.
@@ -62,20 +65,24 @@ impl PteValue {
 ///
 /// # Invariants
 ///
-/// `base` is the address of a PTE table whose *pte-lock* is held as long as this value is used.
+/// `base` is the address of a PTE table whose *pte-lock* is held for `'t`.
 #[derive(Clone, Copy)]
-pub(crate) struct Ptes {
+pub(crate) struct Ptes<'t> {
     base: *const u64,
+    _locked: PhantomData<&'t ()>,
 }
 
-impl Ptes {
+impl Ptes<'_> {
     /// # Safety
     ///
-    /// `base` must be the first entry of a PTE table whose lock is held while the value is used.
+    /// `base` must be the first entry of a PTE table whose lock is held as long as the value lives.
     #[inline]
     pub(super) unsafe fn new(base: *const pte_t) -> Self {
         // INVARIANT: By the safety contract. CAST: `pte_t` is transparent over its value.
-        Self { base: base.cast() }
+        Self {
+            base: base.cast(),
+            _locked: PhantomData,
+        }
     }
 
     #[inline]

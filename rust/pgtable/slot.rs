@@ -116,7 +116,7 @@ pub(crate) struct PteTable<'l> {
     pte_lock: PteLock,
     pmd: *mut pmd_t,
     addr: usize,
-    ptes: Ptes,
+    ptes: Ptes<'l>,
 }
 
 impl<'l> PteTable<'l> {

@@ -12,8 +12,8 @@
 use super::locked::PmdLock;
 use crate::sys::bindings::pmd_t;
 use core::{
-    marker::PhantomData,
-    mem, //
+    mem,
+    ptr, //
 };
 
 /// A PTE table that no pmd points to any more.
@@ -26,7 +26,7 @@ use core::{
 pub(crate) struct UnlinkedPteTable<'l> {
     pmdval: pmd_t,
     addr: usize,
-    _lock: PhantomData<&'l PmdLock<'l>>,
+    lock: &'l PmdLock<'l>,
 }
 
 impl<'l> UnlinkedPteTable<'l> {
@@ -35,19 +35,21 @@ impl<'l> UnlinkedPteTable<'l> {
     /// *unlinked* must hold for the table that `pmdval` points to, by the caller and only once;
     /// `lock` is the lock of its pmd.
     #[inline]
-    pub(super) unsafe fn new(_lock: &'l PmdLock<'_>, pmdval: pmd_t, addr: usize) -> Self {
+    pub(super) unsafe fn new(lock: &'l PmdLock<'_>, pmdval: pmd_t, addr: usize) -> Self {
         // INVARIANT: By the safety contract.
-        Self {
-            pmdval,
-            addr,
-            _lock: PhantomData,
-        }
+        Self { pmdval, addr, lock }
     }
 
     /// The way into the gather of the zap: see [`super::zapped::Verdict::Unlinked`].
     #[inline]
     pub(crate) fn into_gather(self) -> ForGather {
         ForGather(self.into_parts().0)
+    }
+
+    /// Whether it was unlinked under this very lock.
+    #[inline]
+    pub(super) fn is_under(&self, lock: &PmdLock<'_>) -> bool {
+        ptr::eq(self.lock, lock)
     }
 
     /// The pmd as it was and the address, for whoever takes care of the table now.
@@ -74,6 +76,14 @@ impl ForGather {
     /// What the pmd was, for `pte_free_tlb()`.
     #[inline]
     pub(crate) fn into_pmdval(self) -> pmd_t {
-        self.0
+        let pmdval = self.0;
+        mem::forget(self);
+        pmdval
+    }
+}
+
+impl Drop for ForGather {
+    fn drop(&mut self) {
+        kernel::warn_on!(true);
     }
 }

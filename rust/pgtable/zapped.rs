@@ -49,7 +49,7 @@ pub(crate) enum Verdict {
     Keep,
     /// Give it to the gather, which flushes, waits for RCU and frees it.
     ///
-    /// `zap_pte_range()` does that with `pte_free_tlb()` and the address the zap began at, when it
+    /// `zap_pte_range()` does that with `pte_free_tlb()` and the first address of the table, when it
     /// has dropped the PTE lock.
     Unlinked(ForGather),
     /// Look again with both locks: it was empty, but the PMD lock taken.
@@ -78,11 +78,10 @@ pub(crate) enum ZapLock {
 pub(crate) struct ZappedTable<'z> {
     vma: *mut vm_area_struct,
     pmd: *mut pmd_t,
-    ptes: Ptes,
+    ptes: Ptes<'z>,
     zapped: Range<usize>,
     details: *const zap_details,
     empty: bool,
-    _locked: PhantomData<&'z ()>,
     _cpu: NotThreadSafe,
 }
 
@@ -125,7 +124,6 @@ impl ZappedTable<'_> {
             zapped,
             details,
             empty,
-            _locked: PhantomData,
             _cpu: NotThreadSafe,
         }
     }
@@ -207,7 +205,7 @@ impl ZappedTable<'_> {
 
     /// The entries.
     #[inline]
-    pub(crate) fn ptes(&self) -> Ptes {
+    pub(crate) fn ptes(&self) -> Ptes<'_> {
         self.ptes
     }
 

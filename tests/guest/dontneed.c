@@ -314,7 +314,7 @@ static void refilled_whole(void)
 /* Switched off, the module leaves all to the built-in; and on, nothing. */
 static void main_switch(void)
 {
-	char *p = filled(), *q = map_anon(SIZE);
+	char *q = map_anon(SIZE), *p = filled();
 	const char *file = "/sys/module/ptreclaim/parameters/enabled";
 	long pieces, whole;
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Every way a user page table can become empty, and what becomes of it, as
- * KTAP. See Documentation/testing.rst for the modes and the list of cases.
+ * KTAP. `--list` names the cases; what each
+ * expects with the module is said there, and exactly in the code for all modes.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
