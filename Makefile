@@ -3,8 +3,6 @@
 
 # A kernel of one's own: KDIR, built and patched; KSRC, an unpacked 7.2 tree.
 KDIR ?= /lib/modules/$(shell uname -r)/build
-LLVM ?= $(if $(shell grep -sx CONFIG_CC_IS_CLANG=y $(KDIR)/include/config/auto.conf),$(llvm),)
-llvm := $(if $(shell command -v clang),1,-19)
 
 help:
 	@sed -n 's/^#: //p' $(MAKEFILE_LIST)
@@ -39,14 +37,15 @@ kunit:
 	@scripts/test kunit-builtin
 
 modules:
-	@scripts/module check $(KDIR)
-	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(LLVM),LLVM=$(LLVM)) modules
+	+@scripts/module make $(KDIR) $@
 
 modules_install: modules
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+	+@scripts/module make $(KDIR) $@
 
+# Without KDIR, which may be gone by now.
+BUILT := *.o *.ko *.mod *.mod.c .*.cmd .*.d *.rmeta modules.order Module.symvers bindings_generated.rs
 clean:
-	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	@find . -path ./.git -prune -o -type f \( -false $(BUILT:%=-o -name '%') \) -exec rm {} +
 
 export KSRC
 ifeq ($(origin KDIR),command line)
