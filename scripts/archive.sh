@@ -50,7 +50,9 @@ archive_versions() {
 	private apt-cache madison "$1" | awk -F'|' '{ gsub(/ /, "", $2); print $2 }' | sort -ruV
 }
 
-downloaded() { du -csh "$ARCHIVE"/debs/*.deb 2>/dev/null | tail -n 1 | cut -f1; }
+downloaded() { # LOG
+	find "$ARCHIVE/debs" -type f -printf '%s\n' | awk '{ n += $1 } END { printf "%d MB", n / 1e6 }'
+}
 
 # archive_unpack PACKAGE VERSION FOLDER: fetched and unpacked, not installed.
 archive_unpack() {

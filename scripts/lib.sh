@@ -34,7 +34,8 @@ long() {
 	while kill -0 "$job" 2>/dev/null; do
 		took=$((SECONDS - start))
 		line="$what"
-		[ "$far" = - ] || line="$line: $($far "$log")"
+		# What cannot be told yet is no failure of the step.
+		[ "$far" = - ] || line="$line: $($far "$log" 2>/dev/null || echo begins)"
 		if [ -t 2 ]; then
 			printf '\r\033[K%s  [%s]' "$line" "$(elapsed $took)" >&2
 		elif [ $took -ge $next ]; then

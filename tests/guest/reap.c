@@ -43,6 +43,11 @@ static pid_t victim(size_t fill_len, void (*rest)(char *p))
 	/* One place for all victims, lest they differ by that. */
 	if (!p)
 		p = map_anon(SIZE);
+	/*
+	 * The last one's memory descriptor may serve again, with the same
+	 * addresses: what was freed there would count as filled again.
+	 */
+	nap(2 * refill_ms());
 	pid = SYS(fork());
 	if (!pid) {
 		SYS(ptrace(PTRACE_TRACEME, 0, 0, 0));

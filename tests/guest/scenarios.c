@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Every way a user page table can become empty, and what becomes of it, as
- * KTAP. `--list` names the cases; what each
- * expects with the module is said there, and exactly in the code for all modes.
+ * KTAP. `--list` names the cases, each with what it expects of the module; what
+ * it expects in each mode is in left(off, builtin, module).
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
