@@ -22,7 +22,7 @@ elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 # how long it has taken: one line kept up to date, or one line every 20 seconds.
 long() {
 	local name=$1 what=$2 far=$3 log=$CACHE/log/$1.log
-	local start=$SECONDS next=20 took=0 job line
+	local start=$SECONDS next=20 took=0 status=0 job line
 	shift 3
 	# Of its own process group, so that an interrupted run leaves nothing behind.
 	set -m
@@ -46,8 +46,9 @@ long() {
 	done
 	trap - INT TERM HUP EXIT
 	[ -t 2 ] && printf '\r\033[K' >&2
-	if ! wait "$job"; then
-		say "$what: failed after $(elapsed $took). The last lines of $log:"
+	wait "$job" || status=$?
+	if [ $status != 0 ]; then
+		say "$what: failed (status $status) after $(elapsed $took). The last lines of $log:"
 		tail -n 30 "$log" >&2
 		return 1
 	fi
