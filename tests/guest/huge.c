@@ -25,6 +25,7 @@ static char *huge_filled(size_t n)
 	char *p = map_anon(n * TABLE);
 
 	thp(true);
+	khugepaged(false);
 	advise(p, n * TABLE, MADV_HUGEPAGE);
 	mark();
 	fill(p, n * TABLE, TABLE, 1);
@@ -73,6 +74,7 @@ static void large_folios(void)
 	write_text(large, "never");
 	write_text(small, "madvise");
 	thp(true);
+	khugepaged(false);
 	advise(p, 8 * TABLE, MADV_HUGEPAGE);
 	mark();
 	for (i = 0; i < 8 * TABLE; i += TABLE)
@@ -106,6 +108,7 @@ static void refault(void)
 	advise_pieces(p, 8 * TABLE, KIB(64), MADV_DONTNEED);
 	left(8, 8, 0);
 	thp(true);
+	khugepaged(false);
 	advise(p, 8 * TABLE, MADV_HUGEPAGE);
 	fill(p, 8 * TABLE, TABLE, 2);
 	left(8, 8, 8);
@@ -124,6 +127,7 @@ static void collapse(void)
 	int round;
 
 	thp(true);
+	khugepaged(false);
 	mark();
 	for (round = 1; round < 4; round++) {
 		advise(p, 8 * TABLE, MADV_NOHUGEPAGE);

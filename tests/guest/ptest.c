@@ -343,6 +343,12 @@ void thp(bool on)
 	SYS(prctl(PR_SET_THP_DISABLE, !on, 0, 0, 0));
 }
 
+void khugepaged(bool fills_holes)
+{
+	write_text("/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none",
+		   fills_holes ? "511" : "0");
+}
+
 void in_child(void (*fn)(void *), void *arg)
 {
 	pid_t pid = SYS(fork());

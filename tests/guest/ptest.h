@@ -107,6 +107,9 @@ long refill_ms(void);
 double now(void);
 void pin(int cpu);
 void thp(bool on);
+/* Whether khugepaged, whenever it comes by, takes a table with holes for a huge
+ * page. Without, a table that is not full stays as the case has left it. */
+void khugepaged(bool fills_holes);
 
 /* Runs fn in a child and fails with it. */
 void in_child(void (*fn)(void *), void *arg);

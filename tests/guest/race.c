@@ -115,6 +115,7 @@ static void blocks(void)
 {
 	area = map_anon(THREADS * BLOCKS * TABLE);
 	thp(true);
+	khugepaged(true);
 	run_threads(own_blocks, THREADS);
 	all_freed(THREADS * BLOCKS, true);
 }
@@ -248,6 +249,7 @@ static void stale_tlb(void)
 {
 	area = map_anon(BLOCKS * TABLE);
 	thp(true);
+	khugepaged(true);
 	over = 0;
 	pthread_barrier_init(&barrier, NULL, 2);
 	run_threads(reader_and_giver, 2);
