@@ -7,7 +7,7 @@
 //! 1. [`sys::hook`]: `zap_pte_range()` has emptied some PTEs and calls here.
 //! 2. [`reclaim`]: whether the table is freed, or why it is kept.
 //! 3. [`pgtable::zapped`]: the table as the zap leaves it, and the look for what it still holds.
-//! 4. [`pgtable::locked`]: the locked pmd, the table with both locks, the proof that it is empty.
+//! 4. [`pgtable::empty`]: with both locks held and no entry left, it may be unlinked.
 //! 5. [`pgtable::unlinked`]: out of the page tables, flushed from the TLB, freed after RCU.
 #![crate_name = "ptreclaim"]
 

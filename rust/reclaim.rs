@@ -8,14 +8,11 @@
 
 use crate::{
     outcome::Outcome,
-    pgtable::{
-        locked::PmdLock,
-        zapped::{
-            Covered,
-            Verdict,
-            ZapLock,
-            ZappedTable, //
-        },
+    pgtable::zapped::{
+        Covered,
+        Verdict,
+        ZapLock,
+        ZappedTable, //
     },
     policy::{
         Advice,
@@ -103,7 +100,7 @@ fn decide(zapped: ZappedTable<'_>) -> Verdict {
     let Some(covered) = zapped.covered() else {
         return keep(Outcome::Straddles);
     };
-    let Some(lock) = PmdLock::trylock(&zapped) else {
+    let Some(lock) = zapped.try_lock_pmd() else {
         return match covered {
             Covered::ByZap => {
                 Outcome::Retried.count();

@@ -3,7 +3,7 @@
 //! Unlinked tables flushed together, with the PMD lock still held, and then freed by RCU.
 
 use super::{
-    locked::PmdLock,
+    lock::PmdLock,
     unlinked::UnlinkedPteTable,
     PMD_SIZE, //
 };

@@ -6,9 +6,9 @@
 //! ```text
 //!  zap_pte_range()                    a scan
 //!  ZappedTable  PTE lock held         PmdSlot  PMD lock held
-//!    | none()                           | lock()
+//!    | none()                           | table()
 //!  NonePtes     all 512 none          PteTable both locks held
-//!    | PmdLock::trylock()               | empty()
+//!    | try_lock_pmd()                   | empty()
 //!    `---------> EmptyPteTable <--------'   all 512 none, both locks held
 //!                     | unlink()
 //!                UnlinkedPteTable           pmd cleared, PMD lock still held
@@ -38,7 +38,8 @@
 //! `Documentation/locking.md` has who else can hold a pointer to the table at each step.
 
 pub(crate) mod batch;
-pub(crate) mod locked;
+pub(crate) mod empty;
+pub(crate) mod lock;
 pub(crate) mod pte;
 pub(crate) mod slot;
 pub(crate) mod unlinked;

@@ -3,8 +3,8 @@
 //! A PTE table found by walking: first its pmd is locked, then the table itself.
 
 use super::{
-    locked::{
-        EmptyPteTable,
+    empty::EmptyPteTable,
+    lock::{
         PmdLock,
         PteLock, //
     },

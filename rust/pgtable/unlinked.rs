@@ -9,7 +9,7 @@
 //! - In a batch, flushed with the PMD lock still held: then nobody can fill the pmd before the
 //!   flush. This is the order of `pmdp_collapse_flush()` (`mm/khugepaged.c`).
 
-use super::locked::PmdLock;
+use super::lock::PmdLock;
 use crate::sys::bindings::pmd_t;
 use core::{
     mem,

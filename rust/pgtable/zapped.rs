@@ -4,8 +4,8 @@
 //! just cleared.
 
 use super::{
-    locked::{
-        EmptyPteTable,
+    empty::EmptyPteTable,
+    lock::{
         PmdLock,
         PteLock, //
     },
@@ -174,19 +174,14 @@ impl ZappedTable<'_> {
     }
 
     #[inline]
-    pub(super) fn mm(&self) -> *mut mm_struct {
+    fn mm(&self) -> *mut mm_struct {
         // SAFETY: By the type invariant the VMA is valid; its `vm_mm` never changes.
         unsafe { (*self.vma).vm_mm }
     }
 
-    #[inline]
-    pub(super) fn pmd(&self) -> *mut pmd_t {
-        self.pmd
-    }
-
     /// The PTE lock, which the zap holds.
     #[inline]
-    pub(super) fn pte_lock(&self) -> *mut spinlock_t {
+    fn pte_lock(&self) -> *mut spinlock_t {
         // SAFETY: *pte-lock*: the pmd points to the table.
         unsafe { bindings::ptr_shim_pte_lockptr(self.mm(), self.pmd) }
     }
@@ -268,6 +263,22 @@ impl ZappedTable<'_> {
             .map(|guard| Covered::ByMmapLock { _guard: guard })
     }
 
+    /// Tries to lock the pmd; never waits.
+    #[inline]
+    pub(crate) fn try_lock_pmd(&self) -> Option<PmdLock<'_>> {
+        let mm = self.mm();
+        // SAFETY: *pte-lock*: the pmd is valid and points to the table.
+        let mut lock = unsafe { bindings::ptr_shim_pmd_lockptr(mm, self.pmd) };
+        if lock == self.pte_lock() {
+            lock = ptr::null_mut();
+        // SAFETY: The lock is valid as its pmd is.
+        } else if !unsafe { bindings::ptr_shim_trylock(lock) } {
+            return None;
+        }
+        // SAFETY: Locked just now, or by the zap, which is borrowed.
+        Some(unsafe { PmdLock::held(mm, lock) })
+    }
+
     /// The table as an empty one: `none` and `covered` are the proofs, `lock` its PMD lock.
     #[inline]
     pub(crate) fn empty<'l>(
@@ -278,13 +289,6 @@ impl ZappedTable<'_> {
     ) -> EmptyPteTable<'l> {
         // SAFETY: *pte-lock* by the type invariant: the zap holds it beyond this call; *all-none*
         // and *covered* by the proofs; `lock` was made for this table.
-        unsafe {
-            EmptyPteTable::new(
-                lock,
-                PteLock::held(ptr::null_mut()),
-                self.pmd(),
-                self.start(),
-            )
-        }
+        unsafe { EmptyPteTable::new(lock, PteLock::held(ptr::null_mut()), self.pmd, self.start()) }
     }
 }
