@@ -49,6 +49,7 @@ void ptr_shim_lock(spinlock_t *lock);
 void ptr_shim_lock_nested(spinlock_t *lock);
 void ptr_shim_unlock(spinlock_t *lock);
 pmd_t *ptr_shim_find_pmd(struct mm_struct *mm, unsigned long addr);
+bool ptr_shim_vma_meets(struct mm_struct *mm, unsigned long start, unsigned long end);
 pte_t *ptr_shim_pte_table(struct mm_struct *mm, pmd_t *pmd, spinlock_t **ptl);
 void ptr_shim_pmd_clear(pmd_t *pmd);
 void ptr_shim_flush_range(struct mm_struct *mm, unsigned long start, unsigned long end);

@@ -57,6 +57,14 @@ pmd_t *ptr_shim_find_pmd(struct mm_struct *mm, unsigned long addr)
 	return mm_find_pmd(mm, addr);
 }
 
+/* mmap_lock is held, so the answer holds as long. */
+bool ptr_shim_vma_meets(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma = find_vma(mm, start);
+
+	return vma && vma->vm_start < end;
+}
+
 /*
  * The PMD lock is held: what @pmd points to stays. NULL if that is no PTE
  * table. As pte_offset_map_rw_nolock(), without the RCU that the lock replaces.

@@ -32,7 +32,7 @@ const PUD_SIZE: usize = 1 << 30;
 ///
 /// # Invariants
 ///
-/// `pmd` is the entry for `addr`; `lock` is its lock. *covered*: `mmap_lock` is held.
+/// `pmd` is the entry for `addr`; `lock` is its lock; `mmap_lock` is held.
 #[must_use = "the lock unlocks immediately when the slot is unused"]
 pub(crate) struct PmdSlot<'a> {
     lock: PmdLock<'a>,
@@ -71,11 +71,16 @@ impl<'a> PmdSlot<'a> {
         &self.lock
     }
 
-    /// The PTE table `nth` tables from this one, locked; `None` if none is there, or it belongs to
-    /// another PMD table.
+    /// The PTE table `nth` tables from this one, locked; `None` if none is there, it belongs to
+    /// another PMD table, or no VMA meets it: a `munmap()` that has downgraded `mmap_lock` may be
+    /// freeing it, without a lock (`vms_clear_ptes()`, `mm/vma.c`).
     pub(crate) fn table(&self, nth: usize) -> Option<PteTable<'_>> {
         let addr = self.addr.checked_add(nth.checked_mul(PMD_SIZE)?)?;
         if addr / PUD_SIZE != self.addr / PUD_SIZE {
+            return None;
+        }
+        // SAFETY: `mmap_lock` is held, by the type invariant.
+        if !unsafe { bindings::ptr_shim_vma_meets(self.lock.mm(), addr, addr + PMD_SIZE) } {
             return None;
         }
         let pmd = self.pmd.wrapping_add(nth);
@@ -93,7 +98,7 @@ impl<'a> PmdSlot<'a> {
         }
         // SAFETY: Locked just now.
         let pte_lock = unsafe { PteLock::held(pte_lock) };
-        // INVARIANT: Both locks are held now.
+        // INVARIANT: Both locks are held now, `mmap_lock` is, and a VMA meets the table: *covered*.
         Some(PteTable {
             lock: &self.lock,
             pte_lock,
