@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What became of a table that a zap was done with. One list: it makes the counters and their
-//! names, and the documentation of each name is here.
+//! What became of a table, and why. One list: it makes the counters and their names, and the
+//! documentation of each name is here.
 
 use crate::sys::{
     bindings::PTR_MAX_OUTCOMES,
@@ -10,7 +10,7 @@ use crate::sys::{
 
 macro_rules! outcomes {
     ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
-        /// What became of a table at the end of a zap.
+        /// What became of a table.
         #[derive(Clone, Copy, PartialEq, Eq)]
         #[repr(u32)]
         pub(crate) enum Outcome {
@@ -58,6 +58,33 @@ outcomes! {
     Unmapped => "kept_unmapped",
     /// The reaper zapped an address space that is being torn down: `exit_mmap()` frees it.
     Exiting => "kept_exiting",
+    /// `fork()` found nothing to copy, and made no table for the child.
+    NotCopied => "not_copied",
+
+    /// Looked at by the background scanner, on request or under memory pressure.
+    Looked => "looked",
+    /// Found empty, and freed by a scan.
+    ScanFreed => "scan_freed",
+    /// The same, with nothing but zero pages in it.
+    ScanFreedZero => "scan_freed_zero",
+    /// Found again soon after a scan had freed it: the free was not worth it.
+    Refaulted => "refaulted",
+    /// Empty, but not for long enough.
+    Young => "scan_young",
+    /// Empty when it was looked at, and not any more when it was locked; or a lock was taken.
+    Busy => "scan_busy",
+    /// Empty, but no VMA meets it: a `munmap()` is at work.
+    NoVma => "scan_no_vma",
+    /// Zero pages of an mlocked mapping.
+    ZeroMlocked => "scan_zero_mlocked",
+    /// Zero pages of a mapping that userfaultfd watches.
+    ZeroUffd => "scan_zero_uffd",
+    /// Zero pages of a shared or a file's mapping.
+    ZeroShared => "scan_zero_shared",
+    /// Zero pages, and one is marked soft-dirty.
+    ZeroSoftDirty => "scan_zero_soft_dirty",
+    /// Zero pages, which are not to be touched.
+    ZeroPages => "scan_zero_pages",
 }
 
 const _: () = assert!(Outcome::ALL.len() <= PTR_MAX_OUTCOMES as usize);
@@ -67,6 +94,11 @@ impl Outcome {
     #[inline]
     pub(crate) fn count(self) {
         counters::count(self as u32);
+    }
+
+    /// The same for `times` at once. Any context.
+    pub(crate) fn count_many(self, times: u64) {
+        counters::add(self as u32, times);
     }
 
     /// How often this was the outcome since the module was loaded, on all CPUs.

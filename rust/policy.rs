@@ -37,13 +37,14 @@ impl Key {
     }
 }
 
-const TAG_BITS: u32 = 30;
+const TAG_BITS: u32 = 29;
 const SLOT_SHIFT: u32 = TAG_BITS;
 const HAS_SLOT: u64 = 1 << (SLOT_SHIFT + 9);
 const TIME_SHIFT: u32 = SLOT_SHIFT + 10;
 const TIME_BITS: u32 = 23;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 const WAS_FREED: u64 = 1 << (TIME_SHIFT + TIME_BITS);
+const BY_SCAN: u64 = WAS_FREED << 1;
 
 /// The memory of one table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,6 +79,12 @@ impl Memory {
         self.0 & ((1 << TAG_BITS) - 1) == key.tag()
     }
 
+    /// How long ago it was freed. Wraps with the stored bits, like jiffies does.
+    #[inline]
+    fn age(self, now: u64) -> u64 {
+        now.wrapping_sub(self.0 >> TIME_SHIFT) & TIME_MASK
+    }
+
     /// What to do with the table `key` at `now`, if tables freed less than `interval` ago are to be
     /// left. Both in jiffies.
     #[inline]
@@ -86,9 +93,7 @@ impl Memory {
             return Advice::Look;
         }
         if self.0 & WAS_FREED != 0 {
-            // Wraps with the stored bits, like jiffies does.
-            let age = now.wrapping_sub(self.0 >> TIME_SHIFT) & TIME_MASK;
-            if age < interval {
+            if self.age(now) < interval {
                 return Advice::Leave;
             }
         }
@@ -104,11 +109,26 @@ impl Memory {
         Self(key.tag() | (now & TIME_MASK) << TIME_SHIFT | WAS_FREED)
     }
 
+    /// The table `key` was freed at `now` by a scan.
+    pub(crate) fn freed_by_scan(key: Key, now: u64) -> Self {
+        Self(Self::freed(key, now).0 | BY_SCAN)
+    }
+
+    /// Whether a scan freed the table `key` less than `window` ago. In jiffies.
+    pub(crate) fn is_back(self, key: Key, now: u64, window: u64) -> bool {
+        self.is_of(key) && self.0 & BY_SCAN != 0 && self.age(now) < window
+    }
+
+    /// The same, but not freed by a scan any more: each return counts once.
+    pub(crate) fn counted(self) -> Self {
+        Self(self.0 & !BY_SCAN)
+    }
+
     /// The slot `index` of the table `key` is occupied. Keeps when it was freed.
     #[inline]
     pub(crate) fn occupied(self, key: Key, index: usize) -> Self {
         let kept = if self.is_of(key) {
-            self.0 & (WAS_FREED | TIME_MASK << TIME_SHIFT)
+            self.0 & (BY_SCAN | WAS_FREED | TIME_MASK << TIME_SHIFT)
         } else {
             0
         };

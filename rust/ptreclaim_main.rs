@@ -12,16 +12,28 @@
 #![crate_name = "ptreclaim"]
 
 #[deny(unsafe_code)]
+mod bits;
+#[deny(unsafe_code)]
+mod hints;
+#[deny(unsafe_code)]
+mod memory;
+#[deny(unsafe_code)]
 mod outcome;
-// The half of the protocol that scans need is used by its tests only so far.
-#[cfg_attr(not(CONFIG_PTRECLAIM_KUNIT_TEST), allow(dead_code))]
+#[deny(unsafe_code)]
+mod patience;
 mod pgtable;
 #[deny(unsafe_code)]
 mod policy;
 #[deny(unsafe_code)]
 mod reclaim;
 #[deny(unsafe_code)]
+mod scanner;
+#[deny(unsafe_code)]
+mod stamp;
+#[deny(unsafe_code)]
 mod stats;
+#[deny(unsafe_code)]
+mod sweep;
 mod sys;
 #[cfg(CONFIG_PTRECLAIM_KUNIT_TEST)]
 mod tests;
@@ -41,23 +53,30 @@ module! {
 
 /// What lives as long as the module is loaded.
 ///
-/// Fields are dropped in order: first no zap may call in any more, then the counters go.
+/// Fields are dropped in order: first the kernel may not call in any more, then the scanner ends,
+/// then what it was to look at is forgotten.
 struct PtReclaim {
     _hook: sys::hook::Hook,
+    _work: sys::work::Work,
+    _hints: hints::Hints,
     _stats: stats::Files,
 }
 
 impl kernel::Module for PtReclaim {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         reclaim::set_refill_interval(sys::hook::refill_jiffies());
-        let hook = sys::hook::Hook::start()?;
         let stats = stats::Files::new()?;
+        let hints = hints::Hints::new();
+        let work = sys::work::Work::start()?;
+        let hook = sys::hook::Hook::start()?;
         pr_info!(
             "hook ABI {}: deciding about emptied page tables\n",
             sys::hook::ABI
         );
         Ok(Self {
             _hook: hook,
+            _work: work,
+            _hints: hints,
             _stats: stats,
         })
     }

@@ -7,18 +7,21 @@
 //! again only if it was not filled at once the last time.
 
 use crate::{
+    hints, memory,
     outcome::Outcome,
-    pgtable::zapped::{
-        Covered,
-        Verdict,
-        ZapLock,
-        ZappedTable, //
+    pgtable::{
+        pte::PteValue,
+        zapped::{
+            Covered,
+            Verdict,
+            ZapLock,
+            ZappedTable, //
+        },
     },
     policy::{
         Advice,
         Key,
-        Memory,
-        MEMORY_BITS, //
+        Memory, //
     },
     sys::time::jiffies,
 };
@@ -26,9 +29,6 @@ use kernel::sync::atomic::{
     Atomic,
     Relaxed, //
 };
-
-/// One word per table, or rather per hash of one. Racing writers lose one of two hints.
-static MEMORIES: [Atomic<u64>; 1 << MEMORY_BITS] = [const { Atomic::new(0) }; 1 << MEMORY_BITS];
 
 /// The parameter `refill_ms`, in jiffies.
 static REFILL_INTERVAL: Atomic<u64> = Atomic::new(0);
@@ -44,12 +44,14 @@ pub(crate) fn set_refill_interval(jiffies: u64) {
 pub(crate) fn zap_end(zapped: ZappedTable<'_>) -> Verdict {
     match zapped.zap_lock() {
         ZapLock::Mmap | ZapLock::Vma => {}
-        ZapLock::Rmap => return keep(Outcome::RmapLock),
-        ZapLock::Unknown => return keep(Outcome::UnknownLock),
+        ZapLock::Rmap => return leave(&zapped, Outcome::RmapLock),
+        ZapLock::Unknown => return leave(&zapped, Outcome::UnknownLock),
     }
     // A live table ends here. The rest is out of line, so that this needs no frame of its own.
     if let Some(pte) = zapped.neighbour() {
-        return keep(pte.why_kept());
+        if !pte.is_zero_page() {
+            return keep(pte.why_kept());
+        }
     }
     decide(zapped)
 }
@@ -58,6 +60,21 @@ pub(crate) fn zap_end(zapped: ZappedTable<'_>) -> Verdict {
 fn keep(reason: Outcome) -> Verdict {
     reason.count();
     Verdict::Keep
+}
+
+/// Keeps the table, and has the background scanner look at the address space.
+#[cold]
+fn leave(zapped: &ZappedTable<'_>, reason: Outcome) -> Verdict {
+    hints::hint(zapped.address_space());
+    keep(reason)
+}
+
+/// Keeps the table for what is in it. If that is a zero page, there may be nothing else.
+fn keep_for(zapped: &ZappedTable<'_>, pte: PteValue) -> Verdict {
+    if pte.is_zero_page() {
+        hints::hint(zapped.address_space());
+    }
+    keep(pte.why_kept())
 }
 
 #[inline(never)]
@@ -71,19 +88,16 @@ fn decide(zapped: ZappedTable<'_>) -> Verdict {
 
     let (mm, start) = zapped.id();
     let key = Key::new(mm, start);
-    let Some(memory) = MEMORIES.get(key.index()) else {
-        return Verdict::Keep;
-    };
-    let known = Memory::from_word(memory.load(Relaxed));
+    let known = memory::recall(key);
     let now = jiffies();
     match known.advice(key, now, REFILL_INTERVAL.load(Relaxed)) {
         Advice::Look => {}
         Advice::LookAt(index) => {
             if let Some(pte) = zapped.ptes().get(index) {
-                return keep(pte.why_kept());
+                return keep_for(&zapped, pte);
             }
         }
-        Advice::Leave => return keep(Outcome::Refilled),
+        Advice::Leave => return leave(&zapped, Outcome::Refilled),
     }
 
     let none = match zapped.none() {
@@ -92,13 +106,13 @@ fn decide(zapped: ZappedTable<'_>) -> Verdict {
             // Eight words share a cache line: no store that changes nothing.
             let occupied = known.occupied(key, index);
             if occupied != known {
-                memory.store(occupied.word(), Relaxed);
+                memory::remember(key, occupied);
             }
-            return keep(pte.why_kept());
+            return keep_for(&zapped, pte);
         }
     };
     let Some(covered) = zapped.covered() else {
-        return keep(Outcome::Straddles);
+        return leave(&zapped, Outcome::Straddles);
     };
     let Some(lock) = zapped.try_lock_pmd() else {
         return match covered {
@@ -107,14 +121,14 @@ fn decide(zapped: ZappedTable<'_>) -> Verdict {
                 Verdict::Retry
             }
             // The second look would be without `mmap_lock`.
-            Covered::ByMmapLock { .. } => keep(Outcome::PmdBusy),
+            Covered::ByMmapLock { .. } => leave(&zapped, Outcome::PmdBusy),
         };
     };
     let table = zapped.empty(&none, &covered, &lock).unlink().into_gather();
     drop(lock);
     drop(covered);
 
-    memory.store(Memory::freed(key, now).word(), Relaxed);
+    memory::remember(key, Memory::freed(key, now));
     Outcome::Freed.count();
     Verdict::Unlinked(table)
 }

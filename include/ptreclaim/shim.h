@@ -7,11 +7,12 @@
 #define _PTRECLAIM_SHIM_H
 
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/percpu.h>
 #include <linux/pt_reclaim.h>
 
 #define PTR_ABI			PT_RECLAIM_ABI
-#define PTR_MAX_OUTCOMES	16
+#define PTR_MAX_OUTCOMES	48
 
 /* zap_details.reclaim_flags, for bindgen, which does not see through BIT(). */
 enum ptr_flags {
@@ -29,6 +30,14 @@ enum ptr_pte_kind {
 	PTR_PTE_SWAP,
 	PTR_PTE_MARKER,
 	PTR_PTE_MIGRATION,
+};
+
+/* Whether zero pages may be taken away from a mapping. */
+enum ptr_zero_keep {
+	PTR_ZERO_DROP,
+	PTR_ZERO_MLOCKED,
+	PTR_ZERO_UFFD,
+	PTR_ZERO_SHARED,
 };
 
 /* helpers/hook.c: registration; may sleep. And PT_RECLAIM_RETRY. */
@@ -57,8 +66,38 @@ void ptr_shim_pte_free_defer(struct mm_struct *mm, pmd_t pmdval);
 enum ptr_pte_kind ptr_shim_pte_kind(pte_t pte);
 bool ptr_shim_mm_exiting(struct mm_struct *mm);
 
-/* rust/sys/hook.rs: called by zap_pte_range() through pt_reclaim_ops. */
+/* helpers/scan.c: what scans need of mm; locks as stated there. */
+extern u64 ptr_zero_pte, ptr_zero_pte_mask;
+void ptr_shim_scan_init(void);
+pmd_t *ptr_shim_next_pmd_table(struct mm_struct *mm, unsigned long *addr);
+pte_t *ptr_shim_pte_base(pmd_t pmd);
+int ptr_shim_table_node(pmd_t pmd);
+unsigned long *ptr_shim_table_word(pmd_t pmd);
+enum ptr_zero_keep ptr_shim_keeps_zero_pages(struct mm_struct *mm, struct vm_area_struct *vma,
+					     unsigned long start, unsigned long end);
+bool ptr_shim_clear_zero_pages(struct mm_struct *mm, unsigned long addr, pte_t *pte);
+void ptr_shim_invalidate_start(struct mmu_notifier_range *range, struct mm_struct *mm,
+			       unsigned long start, unsigned long end);
+void ptr_shim_invalidate_end(struct mmu_notifier_range *range);
+u64 ptr_shim_clock(void);
+void ptr_shim_cond_resched(void);
+bool ptr_shim_mm_dying(struct mm_struct *mm);
+void ptr_shim_each_mm(void);
+
+/* helpers/work.c: when the scanner runs, and its parameters. */
+int ptr_shim_work_start(void);
+void ptr_shim_work_stop(void);
+void ptr_shim_work_arm(void);
+unsigned long ptr_shim_scan_interval(void);
+unsigned long ptr_shim_scan_age(void);
+u64 ptr_shim_scan_budget(void);
+bool ptr_shim_scan_zero_pages(void);
+
+/* rust/sys/: called by the kernel through pt_reclaim_ops, and by helpers/. */
 pt_reclaim_zap_t ptreclaim_zap;
+pt_reclaim_hint_t ptreclaim_hint;
+pt_reclaim_fork_t ptreclaim_fork;
+bool ptreclaim_scan(void);
 
 #ifdef PTRECLAIM_KUNIT
 /* helpers/kunit.c: the address space of the running KUnit test; may sleep. */

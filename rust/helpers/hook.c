@@ -34,6 +34,8 @@ static const struct pt_reclaim_ops ops = {
 	.abi = PTRECLAIM_ABI,
 	.owner = THIS_MODULE,
 	.zap = ptreclaim_zap,
+	.hint = ptreclaim_hint,
+	.fork = ptreclaim_fork,
 };
 
 pmd_t ptr_shim_retry(void)
@@ -49,6 +51,8 @@ static int attach(void)
 		pr_err("the kernel's hook ABI is not %d: not loaded\n", PTRECLAIM_ABI);
 	else if (ret == -EBUSY)
 		pr_err("another reclaimer is registered: not enabled\n");
+	else if (!ret)
+		ptr_shim_each_mm();	/* what was empty before */
 	return ret;
 }
 
@@ -61,6 +65,7 @@ int ptr_shim_hook_start(void)
 		return -EOPNOTSUPP;
 	}
 
+	ptr_shim_scan_init();
 	guard(mutex)(&hook_lock);
 	if (enabled)
 		ret = attach();

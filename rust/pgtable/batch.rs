@@ -34,20 +34,21 @@ impl<'l> UnlinkedBatch<'l> {
         }
     }
 
-    /// Whether another table has room.
-    pub(crate) fn has_room(&self) -> bool {
-        self.len < BATCH
+    /// How many tables it has.
+    pub(crate) fn len(&self) -> usize {
+        self.len
     }
 
-    /// Adds a table; gives it back if there is no room, or if it was unlinked under another lock.
-    pub(crate) fn add(&mut self, table: UnlinkedPteTable<'l>) -> Result<(), UnlinkedPteTable<'l>> {
+    /// Adds a table unlinked under the lock of this batch; there must be room.
+    pub(crate) fn add(&mut self, table: UnlinkedPteTable<'l>) {
+        debug_assert!(table.is_under(self.lock));
         match self.tables.get_mut(self.len) {
-            Some(slot) if table.is_under(self.lock) => {
+            Some(slot) => {
                 *slot = Some(table);
                 self.len += 1;
-                Ok(())
             }
-            _ => Err(table),
+            // Lost, which its drop reports: better than freed without a flush.
+            None => drop(table),
         }
     }
 

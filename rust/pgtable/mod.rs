@@ -38,15 +38,24 @@
 //! `Documentation/locking.md` has who else can hold a pointer to the table at each step.
 
 pub(crate) mod batch;
+pub(crate) mod cover;
 pub(crate) mod empty;
 pub(crate) mod lock;
 pub(crate) mod pte;
+pub(crate) mod region;
 pub(crate) mod slot;
 pub(crate) mod unlinked;
 pub(crate) mod zapped;
+pub(crate) mod zeroes;
 
 /// Entries of a PTE table.
 pub(crate) const PTRS_PER_PTE: usize = 512;
 
 /// Bytes that a PTE table maps.
 pub(crate) const PMD_SIZE: usize = 1 << 21;
+
+/// Entries of a PMD table.
+pub(crate) const PTRS_PER_PMD: usize = 512;
+
+/// Bytes that a PMD table maps: its entries share one PMD lock.
+pub(crate) const PUD_SIZE: usize = 1 << 30;

@@ -15,6 +15,7 @@ use core::{
     marker::PhantomData,
     ops::Range, //
 };
+use kernel::page::PAGE_SIZE;
 
 /// `_PAGE_KNL_ERRATUM_MASK`: some CPUs set these in entries that are not present; `pte_none()`
 /// (`arch/x86/include/asm/pgtable.h`) overlooks them, and so must we.
@@ -25,6 +26,84 @@ const PRESENT: u64 = 1 << 0 | 1 << 8;
 
 /// Entries read and tested together: one cache line.
 const LINE: usize = 8;
+
+/// What the entries of a table amount to.
+#[derive(Clone, Copy)]
+pub(crate) enum Contents {
+    /// All none.
+    Nothing,
+    /// Entries of the zero page, and none.
+    ZeroPages,
+    /// An entry that the table is needed for.
+    Used(PteValue),
+}
+
+/// Whether the value maps the zero page. Not if that is `PROT_NONE`: on x86 its frame is inverted.
+#[inline]
+fn is_zero_page(value: u64) -> bool {
+    // SAFETY: Written once, before any table is looked at (`ptr_shim_hook_start`).
+    let (zero, mask) = unsafe { (bindings::ptr_zero_pte, bindings::ptr_zero_pte_mask) };
+    value & mask == zero
+}
+
+/// What the entries of the table at `base` amount to. Ends with the first one that is needed.
+///
+/// # Safety
+///
+/// `base` must be the first entry of a PTE table that stays; its entries may change.
+#[inline]
+pub(super) unsafe fn contents(base: *const u64) -> Contents {
+    // SAFETY: Within the table, by the safety contract. Volatile: as `ptep_get_lockless()`.
+    let load = |index: usize| unsafe { core::ptr::read_volatile(base.add(index)) };
+    let mut zero = false;
+    for line in (0..PTRS_PER_PTE).step_by(LINE) {
+        let any = (line..line + LINE).fold(0, |any, index| any | load(index));
+        if any & !ACCESSED_DIRTY == 0 {
+            continue;
+        }
+        for index in line..line + LINE {
+            let value = load(index);
+            if is_zero_page(value) {
+                zero = true;
+            } else if let Some(pte) = PteValue::new(value) {
+                return Contents::Used(pte);
+            }
+        }
+    }
+    if zero {
+        Contents::ZeroPages
+    } else {
+        Contents::Nothing
+    }
+}
+
+/// Whether the entries for the addresses of `range` are none, all in the table at `base`.
+///
+/// # Safety
+///
+/// As [`contents`].
+pub(super) unsafe fn all_none(base: *const u64, range: Range<usize>) -> bool {
+    let first = range.start / PAGE_SIZE % PTRS_PER_PTE;
+    let last = range.end.wrapping_sub(1) / PAGE_SIZE % PTRS_PER_PTE;
+    // SAFETY: As above. The last entry first: then the first one, where a live table ends it.
+    let none =
+        |index: usize| unsafe { core::ptr::read_volatile(base.add(index)) } & !ACCESSED_DIRTY == 0;
+    none(last) && (first..last).all(none)
+}
+
+/// How many entries of the table at `base` are not none.
+///
+/// # Safety
+///
+/// As [`contents`].
+pub(super) unsafe fn used(base: *const u64) -> usize {
+    (0..PTRS_PER_PTE)
+        .filter(|index| {
+            // SAFETY: As above.
+            PteValue::new(unsafe { core::ptr::read_volatile(base.add(*index)) }).is_some()
+        })
+        .count()
+}
 
 /// A PTE that is not none.
 #[derive(Clone, Copy)]
@@ -43,6 +122,12 @@ impl PteValue {
             return Outcome::Present;
         }
         self.why_kept_not_present()
+    }
+
+    /// Whether it maps the zero page.
+    #[inline]
+    pub(crate) fn is_zero_page(self) -> bool {
+        is_zero_page(self.0)
     }
 
     #[cold]
@@ -91,6 +176,18 @@ impl Ptes<'_> {
         // SAFETY: By the type invariant the table is there, and callers stay within it. Volatile:
         // as `ptep_get()`, since the hardware may set bits meanwhile.
         unsafe { core::ptr::read_volatile(self.base.add(index)) }
+    }
+
+    /// What they amount to; stays true as long as the lock is held.
+    pub(crate) fn contents(self) -> Contents {
+        // SAFETY: By the type invariant.
+        unsafe { contents(self.base) }
+    }
+
+    /// The address of the first entry.
+    #[inline]
+    pub(super) fn as_ptr(self) -> *const u64 {
+        self.base
     }
 
     /// The entry `index`, `None` if it is none or there is no such entry.

@@ -3,6 +3,7 @@
 //! A PTE table found by walking: first its pmd is locked, then the table itself.
 
 use super::{
+    cover::Cover,
     empty::EmptyPteTable,
     lock::{
         PmdLock,
@@ -13,43 +14,39 @@ use super::{
         Ptes, //
     },
     PMD_SIZE,
-    PTRS_PER_PTE, //
+    PTRS_PER_PTE,
+    PUD_SIZE, //
 };
 use crate::sys::bindings::{
     self,
+    mm_struct,
     pmd_t, //
 };
 use core::ptr;
-use kernel::mm::{
-    MmWithUser,
-    MmapReadGuard, //
-};
-
-/// Bytes that a PMD table maps: its entries share one PMD lock.
-const PUD_SIZE: usize = 1 << 30;
 
 /// A locked pmd, found by walking the page tables of an address space.
 ///
 /// # Invariants
 ///
-/// `pmd` is the entry for `addr`; `lock` is its lock; `mmap_lock` is held.
+/// `pmd` is the entry for `addr`, which lies in what `cover` covers, so its PMD table stays; `lock`
+/// is its lock.
 #[must_use = "the lock unlocks immediately when the slot is unused"]
 pub(crate) struct PmdSlot<'a> {
     lock: PmdLock<'a>,
     pmd: *mut pmd_t,
     addr: usize,
+    cover: &'a Cover<'a>,
 }
 
 impl<'a> PmdSlot<'a> {
     /// Locks the entry for `addr`, and with it the other entries of its PMD table; spins. `None` if
     /// there is no PMD table, or a huge page, as `mm_find_pmd()` (`mm/rmap.c`) finds it.
-    pub(crate) fn new(
-        mm: &'a MmWithUser,
-        _mmap: &'a MmapReadGuard<'_>,
-        addr: usize,
-    ) -> Option<Self> {
-        let mm = mm.as_raw();
-        // SAFETY: `mm` has users, and with `mmap_lock` held its PMD tables stay.
+    pub(crate) fn new(cover: &'a Cover<'_>, addr: usize) -> Option<Self> {
+        let mm = cover.mm().as_raw();
+        if !cover.has(addr & !(PMD_SIZE - 1)) {
+            return None;
+        }
+        // SAFETY: `mm` has users, and a locked VMA meets the range of the PMD table, so that stays.
         let pmd = unsafe { bindings::ptr_shim_find_pmd(mm, addr) };
         if pmd.is_null() {
             return None;
@@ -63,6 +60,7 @@ impl<'a> PmdSlot<'a> {
             lock: unsafe { PmdLock::held(mm, lock) },
             pmd,
             addr: addr & !(PMD_SIZE - 1),
+            cover,
         })
     }
 
@@ -72,15 +70,13 @@ impl<'a> PmdSlot<'a> {
     }
 
     /// The PTE table `nth` tables from this one, locked; `None` if none is there, it belongs to
-    /// another PMD table, or no VMA meets it: a `munmap()` that has downgraded `mmap_lock` may be
-    /// freeing it, without a lock (`vms_clear_ptes()`, `mm/vma.c`).
+    /// another PMD table, or it is not *covered*.
     pub(crate) fn table(&self, nth: usize) -> Option<PteTable<'_>> {
         let addr = self.addr.checked_add(nth.checked_mul(PMD_SIZE)?)?;
         if addr / PUD_SIZE != self.addr / PUD_SIZE {
             return None;
         }
-        // SAFETY: `mmap_lock` is held, by the type invariant.
-        if !unsafe { bindings::ptr_shim_vma_meets(self.lock.mm(), addr, addr + PMD_SIZE) } {
+        if !self.cover.has(addr) {
             return None;
         }
         let pmd = self.pmd.wrapping_add(nth);
@@ -98,7 +94,7 @@ impl<'a> PmdSlot<'a> {
         }
         // SAFETY: Locked just now.
         let pte_lock = unsafe { PteLock::held(pte_lock) };
-        // INVARIANT: Both locks are held now, `mmap_lock` is, and a VMA meets the table: *covered*.
+        // INVARIANT: Both locks are held now, and the table is *covered*, as was checked above.
         Some(PteTable {
             lock: &self.lock,
             pte_lock,
@@ -125,13 +121,36 @@ pub(crate) struct PteTable<'l> {
 }
 
 impl<'l> PteTable<'l> {
+    /// The address space.
+    pub(super) fn mm(&self) -> *mut mm_struct {
+        self.lock.mm()
+    }
+
+    /// The first address that the table maps.
+    pub(crate) fn addr(&self) -> usize {
+        self.addr
+    }
+
+    /// The entries.
+    pub(crate) fn ptes(&self) -> Ptes<'_> {
+        self.ptes
+    }
+
+    /// # Safety
+    ///
+    /// *all-none* must hold.
+    pub(super) unsafe fn assume_empty(self) -> EmptyPteTable<'l> {
+        // SAFETY: The type invariants and the safety contract; the locks move along.
+        unsafe { EmptyPteTable::new(self.lock, self.pte_lock, self.pmd, self.addr) }
+    }
+
     /// The proof that the table is empty, or an entry that is not none and its index; then the
     /// table is unlocked.
     pub(crate) fn empty(self) -> Result<EmptyPteTable<'l>, (usize, PteValue)> {
         if let Some(found) = self.ptes.find_occupied(0..PTRS_PER_PTE) {
             return Err(found);
         }
-        // SAFETY: The type invariants; *all-none* was just seen, and the locks move along.
-        Ok(unsafe { EmptyPteTable::new(self.lock, self.pte_lock, self.pmd, self.addr) })
+        // SAFETY: *all-none* was just seen.
+        Ok(unsafe { self.assume_empty() })
     }
 }

@@ -35,6 +35,7 @@ use core::{
 };
 use kernel::{
     mm::{
+        Mm,
         MmWithUser,
         MmapReadGuard, //
     },
@@ -184,6 +185,12 @@ impl ZappedTable<'_> {
     fn pte_lock(&self) -> *mut spinlock_t {
         // SAFETY: *pte-lock*: the pmd points to the table.
         unsafe { bindings::ptr_shim_pte_lockptr(self.mm(), self.pmd) }
+    }
+
+    /// The address space. It may have no users any more.
+    pub(crate) fn address_space(&self) -> &Mm {
+        // SAFETY: The VMA is valid, and its address space with it.
+        unsafe { Mm::from_raw(self.mm()) }
     }
 
     /// A number for the address space, and the first address of the table: what identifies it.

@@ -22,6 +22,21 @@ pub(crate) fn count(nr: u32) {
     }
 }
 
+/// Adds `times` to counter `nr` on this CPU. As [`count`].
+pub(crate) fn add(nr: u32, times: u64) {
+    debug_assert!(nr < bindings::PTR_MAX_OUTCOMES);
+    // SAFETY: As in `count`.
+    unsafe {
+        asm!(
+            "add qword ptr gs:[{counters} + {nr} * 8], {times}",
+            counters = sym bindings::ptr_counters,
+            nr = in(reg) u64::from(nr),
+            times = in(reg) times,
+            options(nostack),
+        )
+    }
+}
+
 /// The sum of counter `nr` over all CPUs.
 pub(crate) fn counted(nr: u32) -> u64 {
     debug_assert!(nr < bindings::PTR_MAX_OUTCOMES);

@@ -2,24 +2,34 @@
 
 //! The hook at the end of `zap_pte_range()` (`mm/memory.c`), and the registration for it.
 
-use super::bindings::{
-    self,
-    mmu_gather,
-    pmd_t,
-    pte_t,
-    vm_area_struct,
-    zap_details, //
+use super::{
+    bindings::{
+        self,
+        mm_struct,
+        mmu_gather,
+        pmd_t,
+        pte_t,
+        vm_area_struct,
+        zap_details, //
+    },
+    mm,
 };
 use crate::{
-    pgtable::zapped::{
-        Verdict,
-        ZappedTable, //
+    hints,
+    outcome::Outcome,
+    pgtable::{
+        region::nothing_to_copy,
+        zapped::{
+            Verdict,
+            ZappedTable, //
+        },
     },
     reclaim,
 };
 use kernel::{
     error::to_result,
     ffi::c_ulong,
+    mm::Mm,
     prelude::*, //
 };
 
@@ -91,4 +101,34 @@ unsafe extern "C" fn ptreclaim_zap(
         // SAFETY: Returns a constant.
         Verdict::Retry => unsafe { bindings::ptr_shim_retry() },
     }
+}
+
+/// Called where page tables may have become empty otherwise: `pt_reclaim_hint_t`.
+///
+/// # Safety
+///
+/// As documented there: `mm` is valid; it may have no users any more.
+#[no_mangle]
+unsafe extern "C" fn ptreclaim_hint(mm: *mut mm_struct) {
+    // SAFETY: By the contract above, for the time of this call.
+    let mm = unsafe { Mm::from_raw(mm) };
+    if mm::has_users(mm) {
+        hints::hint(mm);
+    }
+}
+
+/// Called before `fork()` copies a PTE table: `pt_reclaim_fork_t`.
+///
+/// # Safety
+///
+/// As documented there: `src_pmd` is an entry of a PMD table of the parent, whose `mmap_lock` and VMA
+/// lock are held for writing, and `addr` and `end` are in the range of one table.
+#[no_mangle]
+unsafe extern "C" fn ptreclaim_fork(src_pmd: *mut pmd_t, addr: c_ulong, end: c_ulong) -> bool {
+    // SAFETY: By the contract above.
+    let nothing = unsafe { nothing_to_copy(src_pmd, addr..end) };
+    if nothing {
+        Outcome::NotCopied.count();
+    }
+    nothing
 }

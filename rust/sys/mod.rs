@@ -5,9 +5,11 @@
 
 pub(crate) mod counters;
 pub(crate) mod hook;
+pub(crate) mod mm;
 #[cfg(CONFIG_PTRECLAIM_KUNIT_TEST)]
 pub(crate) mod testing;
 pub(crate) mod time;
+pub(crate) mod work;
 
 /// Generated from `include/ptreclaim/shim.h`.
 #[allow(

@@ -8,3 +8,20 @@ pub(crate) fn jiffies() -> u64 {
     // SAFETY: `jiffies` is written by the timer interrupt and read everywhere as volatile.
     unsafe { core::ptr::read_volatile(&raw const kernel::bindings::jiffies) as u64 }
 }
+
+/// So many seconds, in jiffies.
+pub(crate) fn seconds(seconds: u64) -> u64 {
+    seconds * u64::from(kernel::bindings::HZ)
+}
+
+/// A clock in nanoseconds, for differences on this CPU. It runs on while somebody else has the CPU.
+pub(crate) fn cpu_clock() -> u64 {
+    // SAFETY: Any context.
+    unsafe { super::bindings::ptr_shim_clock() }
+}
+
+/// Lets others run. May sleep.
+pub(crate) fn yield_if_needed() {
+    // SAFETY: No lock is held: callers may sleep.
+    unsafe { super::bindings::ptr_shim_cond_resched() }
+}

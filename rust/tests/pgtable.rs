@@ -14,6 +14,7 @@ mod tests {
                 UnlinkedBatch,
                 BATCH, //
             },
+            cover::Cover,
             pte::PteValue,
             slot::PmdSlot,
             PTRS_PER_PTE,
@@ -29,8 +30,8 @@ mod tests {
     /// The first entry found in the table, as its index and why it keeps the table.
     fn occupied(map: Mapping, table: usize) -> Result<Option<(usize, Outcome)>> {
         let mm = mm()?;
-        let mmap = mm.mmap_read_lock();
-        let slot = PmdSlot::new(mm, &mmap, map.addr(table, 0)).ok_or(ENOENT)?;
+        let cover = Cover::mmap(mm);
+        let slot = PmdSlot::new(&cover, map.addr(table, 0)).ok_or(ENOENT)?;
         let found = slot.table(0).ok_or(ENOENT)?.empty().err();
         Ok(found.map(|(index, pte): (usize, PteValue)| (index, pte.why_kept())))
     }
@@ -38,15 +39,15 @@ mod tests {
     /// Frees up to `tables` empty tables from `first` on; returns how many.
     fn free(map: Mapping, first: usize, tables: usize) -> Result<usize> {
         let mm = mm()?;
-        let mmap = mm.mmap_read_lock();
-        let slot = PmdSlot::new(mm, &mmap, map.addr(first, 0)).ok_or(ENOENT)?;
+        let cover = Cover::mmap(mm);
+        let slot = PmdSlot::new(&cover, map.addr(first, 0)).ok_or(ENOENT)?;
         let mut batch = UnlinkedBatch::new(slot.pmd_lock());
         for table in (0..tables).filter_map(|nth| slot.table(nth)) {
-            if !batch.has_room() {
+            if batch.len() == BATCH {
                 break;
             }
             if let Ok(empty) = table.empty() {
-                batch.add(empty.unlink()).map_err(|_| ENOSPC)?;
+                batch.add(empty.unlink());
             }
         }
         Ok(batch.flush().defer_free(mm))
@@ -86,8 +87,8 @@ mod tests {
         let map = Mapping::new(2)?;
         map.make_empty(0)?;
         let mm = mm()?;
-        let mmap = mm.mmap_read_lock();
-        let slot = PmdSlot::new(mm, &mmap, map.addr(0, 0)).ok_or(ENOENT)?;
+        let cover = Cover::mmap(mm);
+        let slot = PmdSlot::new(&cover, map.addr(0, 0)).ok_or(ENOENT)?;
         assert!(slot.table(0).is_some());
         assert!(slot.table(1).is_none());
         // Beyond the PMD table, whose lock is the one held.

@@ -227,7 +227,12 @@ static void ksm_zero_pages(void)
 	      (long)(SIZE / KIB(64)), "%ld zero pages by KSM",
 	      read_number("/proc/self/ksm_stat", "ksm_zero_pages"));
 	left(NR, NR, NR);
+	background(0);
+	CHECK(mode != MODE_MODULE ||
+	      !read_number("/proc/self/ksm_stat", "ksm_zero_pages"),
+	      "KSM still counts zero pages");
 	verify_zero(p, SIZE, KIB(64));
+	nap(2 * refill_ms());
 	advise_pieces(p, SIZE, KIB(64), MADV_DONTNEED);
 	left(NR, NR, 0);
 }

@@ -79,6 +79,7 @@ static void guard_kept(void)
 	left(NR, NR, NR);
 	grew("kept_markers", NR);
 	CHECK(pages_with(p, SIZE, PM_GUARD) == NR, "guard pages were lost");
+	background_keeps(NR);
 	for (i = 0; i < SIZE; i += TABLE)
 		verify_zero(p + i, MIB(1), KIB(64));
 }
@@ -96,6 +97,7 @@ static void guard_over_pages(void)
 	grew("kept_unknown_lock", 1);
 	CHECK(pages_with(p, SIZE, PM_GUARD) == SIZE / PAGE, "no guard pages");
 	CHECK(pages_with(p, SIZE, PM_PRESENT) == 0, "pages are left");
+	background_keeps(NR);
 	advise(p, SIZE, MADV_GUARD_REMOVE);
 	verify_zero(p, SIZE, KIB(64));
 }
@@ -109,6 +111,7 @@ static void guard_removed(void)
 	left(NR, NR, NR);
 	advise(p, SIZE, MADV_GUARD_REMOVE);
 	left(NR, NR, NR);
+	background(0);
 	CHECK(pages_with(p, SIZE, PM_GUARD) == 0, "guard pages are left");
 }
 
@@ -159,6 +162,7 @@ static void uffd_wp_file(void)
 	left(NR, NR, NR);
 	unwatch(fd, p, SIZE);
 	left(NR, NR, NR);
+	background(0);
 	CHECK(pages_with(p, SIZE, PM_UFFD_WP) == 0, "markers are left");
 	verify(p, SIZE, KIB(64), 1);
 }
@@ -174,6 +178,7 @@ static void uffd_unregister(void)
 	left(NR, NR, NR);
 	unwatch(fd, p, SIZE);
 	left(NR, NR, NR);
+	background(0);
 	CHECK(pages_with(p, SIZE, PM_UFFD_WP) == 0, "markers are left");
 	verify_zero(p, SIZE, KIB(64));
 }

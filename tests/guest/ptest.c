@@ -20,6 +20,7 @@
 enum mode mode = MODE_MODULE;
 unsigned int seconds = 5;
 
+double patience = 1;
 static long baseline;
 static char counters_then[4096];
 
@@ -242,6 +243,36 @@ void left_at(const char *file, int line, long off, long builtin, long module)
 	if (got != want[mode])
 		fail_at(file, line, "%ld tables left, %ld expected", got,
 			want[mode]);
+}
+
+/* Cases are about the other ways unless they ask for this one. */
+#define SCAN		"/sys/module/ptreclaim/parameters/scan"
+
+void background_at(const char *file, int line, long want)
+{
+	double start = now();
+
+	if (mode != MODE_MODULE)
+		return;
+	write_text(SCAN, "Y");
+	while (tables() != want && now() - start < patience)
+		nap(20);
+	write_text(SCAN, "N");
+	if (tables() != want)
+		fail_at(file, line, "%ld tables left after %.2f s, %ld expected",
+			tables(), now() - start, want);
+}
+
+void background_keeps_at(const char *file, int line, long want)
+{
+	if (mode != MODE_MODULE)
+		return;
+	write_text(SCAN, "Y");
+	nap(1000 * patience);
+	write_text(SCAN, "N");
+	if (tables() != want)
+		fail_at(file, line, "%ld tables left, %ld to be kept", tables(),
+			want);
 }
 
 long counter(const char *name)

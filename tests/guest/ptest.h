@@ -23,6 +23,7 @@ enum mode { MODE_OFF, MODE_BUILTIN, MODE_MODULE };
 
 extern enum mode mode;
 extern unsigned int seconds;		/* how long the stress cases run */
+extern double patience;			/* seconds the background may take */
 
 struct test_case {
 	const char *name;
@@ -37,7 +38,7 @@ extern const struct test_case dontneed_cases[], shared_cases[], unmap_cases[],
 
 /* What a case expects, for the heads of KTAP lines. */
 #define FREED		"freed at once"
-#define LATER		"kept until a background scan"
+#define LATER		"freed by the background scan"
 #define NEEDED		"kept: needed"
 
 __attribute__((noreturn, format(printf, 3, 4)))
@@ -85,6 +86,13 @@ long pid_tables(pid_t pid);
 void left_at(const char *file, int line, long off, long builtin, long module);
 #define left(off, builtin, module)					\
 	left_at(__FILE__, __LINE__, off, builtin, module)
+
+/* With the background scanner on, as it is by default: so many tables are left
+ * within a second, or stay for longer than it takes to free them. */
+void background_at(const char *file, int line, long want);
+#define background(want)	background_at(__FILE__, __LINE__, want)
+void background_keeps_at(const char *file, int line, long want);
+#define background_keeps(want)	background_keeps_at(__FILE__, __LINE__, want)
 
 /* Counters of the module; with the other modes there is nothing to check. */
 long counter(const char *name);

@@ -30,7 +30,7 @@ static const char *only = "*";
 static void usage(int status)
 {
 	printf("usage: scenarios [--mode off|builtin|module] [--seconds N] "
-	       "[--only PATTERN] [--list]\n");
+	       "[--patience SECONDS] [--only PATTERN] [--list]\n");
 	exit(status);
 }
 
@@ -147,6 +147,8 @@ int main(int argc, char **argv)
 				usage(2);
 		} else if (!strcmp(argv[i], "--seconds")) {
 			seconds = atoi(value);
+		} else if (!strcmp(argv[i], "--patience")) {
+			patience = atof(value);
 		} else if (!strcmp(argv[i], "--only")) {
 			only = value;
 		} else {
@@ -176,6 +178,8 @@ int main(int argc, char **argv)
 	}
 
 	make_swap();
+	if (mode == MODE_MODULE)
+		write_text("/sys/module/ptreclaim/parameters/scan", "N");
 	printf("KTAP version 1\n1..%zu\n", n);
 	n = 0;
 	for (theme = 0; theme < sizeof(themes) / sizeof(*themes); theme++)
@@ -192,6 +196,8 @@ int main(int argc, char **argv)
 			       mode == MODE_OFF ? "as without any reclaim" :
 			       "as with CONFIG_PT_RECLAIM alone");
 		}
+	if (mode == MODE_MODULE)
+		write_text("/sys/module/ptreclaim/parameters/scan", "Y");
 	printf("# %zu passed, %zu failed\n", n - failed, failed);
 	return failed ? 1 : 0;
 }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A set of the tables under one PMD table, without an allocation. Pure: `tests/host` compiles this
+//! file too.
+
+const WORDS: usize = 8;
+
+/// Some of 512 indices.
+pub(crate) struct Bits([u64; WORDS]);
+
+impl Bits {
+    /// None of them.
+    pub(crate) fn new() -> Self {
+        Self([0; WORDS])
+    }
+
+    /// Adds `index`, if there is such a one.
+    pub(crate) fn set(&mut self, index: usize) {
+        if let Some(word) = self.0.get_mut(index / 64) {
+            *word |= 1 << (index % 64);
+        }
+    }
+
+    /// The first one from `from` on.
+    pub(crate) fn next(&self, from: usize) -> Option<usize> {
+        let mut mask = u64::MAX << (from % 64);
+        for (nth, word) in self.0.iter().enumerate().skip(from / 64) {
+            if word & mask != 0 {
+                return Some(nth * 64 + (word & mask).trailing_zeros() as usize);
+            }
+            mask = u64::MAX;
+        }
+        None
+    }
+
+    /// How many.
+    pub(crate) fn len(&self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0 == [0; WORDS]
+    }
+}

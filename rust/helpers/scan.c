@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What scans need of mm beside rust/helpers/pgtable.c: page tables looked at
+ * without locks, zero pages, and which address spaces there are.
+ */
+#include <linux/ksm.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/pgtable.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/clock.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/userfaultfd_k.h>
+
+#include <ptreclaim/shim.h>
+
+#ifdef CONFIG_MMU_NOTIFIER
+extern typeof(__mmu_notifier_invalidate_range_start) __mmu_notifier_invalidate_range_start __weak;
+extern typeof(__mmu_notifier_invalidate_range_end) __mmu_notifier_invalidate_range_end __weak;
+#endif
+
+u64 ptr_zero_pte __ro_after_init;
+u64 ptr_zero_pte_mask __ro_after_init;
+
+/* A present entry of the zero page, and the bits that make it one. */
+void ptr_shim_scan_init(void)
+{
+	ptr_zero_pte_mask = PTE_PFN_MASK | _PAGE_PRESENT;
+	ptr_zero_pte = pte_val(pfn_pte(zero_pfn(0), __pgprot(_PAGE_PRESENT))) & ptr_zero_pte_mask;
+}
+
+/*
+ * The first PMD table for *@addr or after it, and its address. RCU keeps the
+ * upper tables, @mm has users. As gup_fast_pgd_range() walks, which makes do
+ * with less: it has interrupts off.
+ */
+pmd_t *ptr_shim_next_pmd_table(struct mm_struct *mm, unsigned long *addr)
+{
+	unsigned long at = *addr;
+
+	while (at < TASK_SIZE_MAX) {
+		pgd_t pgd = pgdp_get(pgd_offset(mm, at));
+		p4d_t p4d;
+		pud_t pud;
+
+		if (pgd_none(pgd) || pgd_bad(pgd)) {
+			at = ALIGN_DOWN(at, PGDIR_SIZE) + PGDIR_SIZE;
+			continue;
+		}
+		p4d = p4dp_get(p4d_offset_lockless(pgd_offset(mm, at), pgd, at));
+		if (p4d_none(p4d) || p4d_bad(p4d)) {
+			at = ALIGN_DOWN(at, P4D_SIZE) + P4D_SIZE;
+			continue;
+		}
+		pud = READ_ONCE(*pud_offset_lockless(NULL, p4d, at));
+		if (!pud_none(pud) && pud_present(pud) && !pud_leaf(pud) && !pud_bad(pud)) {
+			*addr = at;
+			return pud_pgtable(pud);
+		}
+		at = ALIGN_DOWN(at, PUD_SIZE) + PUD_SIZE;
+	}
+	return NULL;
+}
+
+/* The table that @pmd points to; NULL for anything else. */
+pte_t *ptr_shim_pte_base(pmd_t pmd)
+{
+	if (pmd_none(pmd) || !pmd_present(pmd) || pmd_leaf(pmd) || pmd_bad(pmd))
+		return NULL;
+	return (pte_t *)pmd_page_vaddr(pmd);
+}
+
+int ptr_shim_table_node(pmd_t pmd)
+{
+	return page_to_nid(pmd_page(pmd));
+}
+
+/* Unused on x86 for PTE tables, and in no union with what is used of them. */
+unsigned long *ptr_shim_table_word(pmd_t pmd)
+{
+	return &page_ptdesc(pmd_page(pmd))->pt_index;
+}
+
+static enum ptr_zero_keep keeps_zero_pages(struct vm_area_struct *vma)
+{
+	if (!vma_is_anonymous(vma) || vma->vm_flags & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL))
+		return PTR_ZERO_SHARED;
+	if (vma->vm_flags & VM_LOCKED)
+		return PTR_ZERO_MLOCKED;
+	if (userfaultfd_armed(vma))
+		return PTR_ZERO_UFFD;
+	return PTR_ZERO_DROP;
+}
+
+/* mmap_lock is held, or that of @vma, which has all of the range. */
+enum ptr_zero_keep ptr_shim_keeps_zero_pages(struct mm_struct *mm, struct vm_area_struct *vma,
+					     unsigned long start, unsigned long end)
+{
+	VMA_ITERATOR(vmi, mm, start);
+	enum ptr_zero_keep why;
+
+	if (vma)
+		return keeps_zero_pages(vma);
+	for_each_vma_range(vmi, vma, end) {
+		why = keeps_zero_pages(vma);
+		if (why != PTR_ZERO_DROP)
+			return why;
+	}
+	return PTR_ZERO_DROP;
+}
+
+/*
+ * Both locks are held, and the table holds zero pages and nothing else. False,
+ * and nothing done, if one is soft-dirty: pagemap shows that. As zap_pte_range()
+ * takes zero pages away; they are in no counter but KSM's.
+ */
+bool ptr_shim_clear_zero_pages(struct mm_struct *mm, unsigned long addr, pte_t *pte)
+{
+	int i;
+
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		if (pte_soft_dirty(ptep_get(pte + i)))
+			return false;
+
+	for (i = 0; i < PTRS_PER_PTE; i++, addr += PAGE_SIZE) {
+		if (!pte_none(ptep_get(pte + i)))
+			ksm_might_unmap_zero_page(mm, ptep_get_and_clear(mm, addr, pte + i));
+	}
+	return true;
+}
+
+void ptr_shim_invalidate_start(struct mmu_notifier_range *range, struct mm_struct *mm,
+			       unsigned long start, unsigned long end)
+{
+	mmu_notifier_range_init(range, MMU_NOTIFY_CLEAR, 0, mm, start, end);
+	mmu_notifier_invalidate_range_start(range);
+}
+
+void ptr_shim_invalidate_end(struct mmu_notifier_range *range)
+{
+	mmu_notifier_invalidate_range_end(range);
+}
+
+/*
+ * Whether @mm, of which the caller is one user, is about to be torn down: that
+ * must not wait for a scan.
+ */
+bool ptr_shim_mm_dying(struct mm_struct *mm)
+{
+	return atomic_read(&mm->mm_users) == 1 || mm_flags_test(MMF_OOM_SKIP, mm) ||
+	       mm_flags_test(MMF_UNSTABLE, mm);
+}
+
+u64 ptr_shim_clock(void)
+{
+	return local_clock();
+}
+
+void ptr_shim_cond_resched(void)
+{
+	cond_resched();
+}
+
+/* Offers the address space of each process to the scanner. */
+void ptr_shim_each_mm(void)
+{
+	struct task_struct *process, *thread;
+
+	rcu_read_lock();
+	for_each_process(process) {
+		if (process->flags & PF_KTHREAD)
+			continue;
+		for_each_thread(process, thread) {
+			bool found;
+
+			task_lock(thread);
+			found = thread->mm;
+			if (found)
+				ptreclaim_hint(thread->mm);
+			task_unlock(thread);
+			if (found)
+				break;
+		}
+	}
+	rcu_read_unlock();
+}

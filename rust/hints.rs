@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which address spaces are worth a look: those that something was cleared in since the last one.
+//!
+//! A fixed number of slots, so that a hint allocates nothing and waits for nobody. What finds no
+//! room is not lost: then every process is offered again a while later.
+
+use crate::sys::{
+    mm::{
+        self,
+        MmSlot,
+        Offered, //
+    },
+    work, //
+};
+use kernel::{
+    mm::Mm,
+    sync::atomic::{
+        Atomic,
+        Full,
+        Relaxed, //
+    },
+};
+
+/// log2 of the number of slots.
+const SLOT_BITS: u32 = 10;
+
+/// Slots that one address space may be in.
+const NEIGHBOURS: usize = 4;
+
+/// How many slots there are.
+pub(crate) const SLOTS: usize = 1 << SLOT_BITS;
+
+/// One address space, and what is known of it.
+pub(crate) struct Slot {
+    /// The address space.
+    pub(crate) mm: MmSlot,
+    /// Tables that were seen empty and wait to be freed.
+    pub(crate) waiting: Atomic<u32>,
+    /// A [`crate::patience::Patience`].
+    pub(crate) patience: Atomic<u64>,
+}
+
+static TABLE: [Slot; SLOTS] = [const {
+    Slot {
+        mm: MmSlot::new(),
+        waiting: Atomic::new(0),
+        patience: Atomic::new(0),
+    }
+}; SLOTS];
+
+/// Whether an address space found no slot.
+static OVERFLOW: Atomic<bool> = Atomic::new(false);
+
+/// There may be empty tables in `mm`. Any context; the common case is two loads.
+#[inline]
+pub(crate) fn hint(mm: &Mm) {
+    let first = (mm.as_raw() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOT_BITS);
+    for nth in 0..NEIGHBOURS {
+        let Some(slot) = TABLE.get((first as usize + nth) % SLOTS) else {
+            return;
+        };
+        match slot.mm.offer(mm) {
+            Offered::Known => return,
+            Offered::New => {
+                work::arm();
+                return;
+            }
+            Offered::Full => {}
+        }
+    }
+    OVERFLOW.store(true, Relaxed);
+    work::arm();
+}
+
+/// The slot `index`.
+pub(crate) fn slot(index: usize) -> Option<&'static Slot> {
+    TABLE.get(index)
+}
+
+/// All slots.
+pub(crate) fn slots() -> impl Iterator<Item = &'static Slot> {
+    TABLE.iter()
+}
+
+/// Whether a hint was lost since [`overflowed`] said so.
+pub(crate) fn is_overflowed() -> bool {
+    OVERFLOW.load(Relaxed)
+}
+
+/// The same; from now on others count.
+pub(crate) fn overflowed() -> bool {
+    is_overflowed() && OVERFLOW.xchg(false, Full)
+}
+
+/// What was hinted at, from load to unload.
+pub(crate) struct Hints(());
+
+impl Hints {
+    /// To be called once, before any hint comes.
+    pub(crate) fn new() -> Self {
+        mm::init();
+        Self(())
+    }
+}
+
+impl Drop for Hints {
+    /// Forgets everything. No hint comes any more, and nobody looks.
+    fn drop(&mut self) {
+        for slot in slots() {
+            if let Some(mm) = slot.mm.get() {
+                slot.mm.forget(&mm);
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a scan holds of an address space while it frees tables: the invariant *covered*.
+
+use super::PMD_SIZE;
+use crate::{
+    outcome::Outcome,
+    sys::bindings, //
+};
+use kernel::mm::{
+    virt::VmaRef,
+    MmWithUser,
+    MmapReadGuard,
+    VmaReadGuard, //
+};
+
+/// A lock that keeps an address space, or one VMA of it, as it is.
+pub(crate) enum Cover<'a> {
+    /// `mmap_lock`, for reading: covers each table that a VMA meets.
+    Mmap {
+        /// Whose it is.
+        mm: &'a MmWithUser,
+        /// Held as long as the value lives.
+        _guard: MmapReadGuard<'a>,
+    },
+    /// A VMA lock, for reading: covers each table that lies inside the VMA.
+    Vma {
+        /// Whose it is.
+        mm: &'a MmWithUser,
+        /// Held as long as the value lives.
+        vma: VmaReadGuard<'a>,
+    },
+}
+
+impl<'a> Cover<'a> {
+    /// The lock of the VMA that the table at `addr` lies in entirely. `None` if there is none, or
+    /// it is locked for writing. Never waits.
+    pub(crate) fn vma(mm: &'a MmWithUser, addr: usize) -> Option<Self> {
+        let cover = Self::Vma {
+            mm,
+            vma: mm.lock_vma_under_rcu(addr)?,
+        };
+        cover.has(addr).then_some(cover)
+    }
+
+    /// `mmap_lock`, if nobody has it for writing. Never waits.
+    pub(crate) fn try_mmap(mm: &'a MmWithUser) -> Option<Self> {
+        let guard = mm.mmap_read_trylock()?;
+        Some(Self::Mmap { mm, _guard: guard })
+    }
+
+    /// `mmap_lock`, waiting for it. May sleep.
+    pub(crate) fn mmap(mm: &'a MmWithUser) -> Self {
+        Self::Mmap {
+            mm,
+            _guard: mm.mmap_read_lock(),
+        }
+    }
+
+    /// The address space.
+    pub(crate) fn mm(&self) -> &'a MmWithUser {
+        match self {
+            Self::Mmap { mm, .. } | Self::Vma { mm, .. } => mm,
+        }
+    }
+
+    /// Whether the table at `addr` is *covered*. With `mmap_lock` alone a table that no VMA meets
+    /// is not: a `munmap()` that has downgraded the lock may be freeing it, without a lock
+    /// (`vms_clear_ptes()`, `mm/vma.c`).
+    pub(crate) fn has(&self, addr: usize) -> bool {
+        match self {
+            Self::Mmap { mm, .. } => {
+                // SAFETY: `mmap_lock` is held.
+                unsafe { bindings::ptr_shim_vma_meets(mm.as_raw(), addr, addr + PMD_SIZE) }
+            }
+            Self::Vma { vma, .. } => vma.start() <= addr && addr + PMD_SIZE <= vma.end(),
+        }
+    }
+
+    /// How many tables from that at `addr` on it covers, at most `most`.
+    pub(crate) fn tables(&self, addr: usize, most: usize) -> usize {
+        match self {
+            Self::Mmap { .. } => most,
+            Self::Vma { vma, .. } => (vma.end().saturating_sub(addr) / PMD_SIZE).min(most),
+        }
+    }
+
+    /// `None` if zero pages may be taken away from the table at `addr`, which is *covered*; else
+    /// why not. A private anonymous mapping reads zeroes with them and without.
+    pub(crate) fn keeps_zero_pages(&self, addr: usize) -> Option<Outcome> {
+        let vma = match self {
+            Self::Mmap { .. } => core::ptr::null_mut(),
+            Self::Vma { vma, .. } => VmaRef::as_ptr(vma),
+        };
+        // SAFETY: `mmap_lock` is held, or the lock of the VMA, which the table lies in.
+        let why = unsafe {
+            bindings::ptr_shim_keeps_zero_pages(self.mm().as_raw(), vma, addr, addr + PMD_SIZE)
+        };
+        match why {
+            bindings::ptr_zero_keep::PTR_ZERO_DROP => None,
+            bindings::ptr_zero_keep::PTR_ZERO_MLOCKED => Some(Outcome::ZeroMlocked),
+            bindings::ptr_zero_keep::PTR_ZERO_UFFD => Some(Outcome::ZeroUffd),
+            _ => Some(Outcome::ZeroShared),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The background scanner: it looks at the address spaces that were hinted at, and frees what has
+//! been empty for a while.
+//!
+//! It runs once per interval as long as there is something to look at, and not at all otherwise.
+//! Each time it goes once round all slots, or until its budget is used up; then it goes on there the
+//! next time.
+
+use crate::{
+    hints::{
+        self,
+        Slot,
+        SLOTS, //
+    },
+    patience::Patience,
+    pgtable::PUD_SIZE,
+    sweep::{
+        Age,
+        Aim,
+        Found,
+        Sweep, //
+    },
+    sys::{
+        mm::{
+            self,
+            is_dying, //
+        },
+        time::{
+            cpu_clock,
+            jiffies,
+            seconds,
+            yield_if_needed, //
+        },
+        work::Settings, //
+    },
+};
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
+
+/// Seconds between two looks at all processes, if hints are lost.
+const ALL_AGAIN: u64 = 10;
+
+/// Where the scanner is. Only it writes here; it runs once at a time.
+struct Position {
+    /// The slot to go on with, and its address space, as a number.
+    slot: Atomic<u64>,
+    mm: Atomic<u64>,
+    /// The address to go on at.
+    addr: Atomic<u64>,
+    /// How many rounds there have been.
+    round: Atomic<u64>,
+    /// When all processes were looked at, in jiffies.
+    all: Atomic<u64>,
+}
+
+static POSITION: Position = Position {
+    slot: Atomic::new(0),
+    mm: Atomic::new(0),
+    addr: Atomic::new(0),
+    round: Atomic::new(0),
+    all: Atomic::new(0),
+};
+
+/// How the scan of one address space ended.
+enum End {
+    Done,
+    OutOfBudget,
+}
+
+/// Goes once round, or as far as the budget reaches; whether to run again an interval later. May
+/// sleep.
+pub(crate) fn run() -> bool {
+    let settings = Settings::now();
+    let deadline = cpu_clock() + settings.budget;
+    let at = &POSITION;
+
+    let now = jiffies();
+    if now.wrapping_sub(at.all.load(Relaxed)) >= seconds(ALL_AGAIN) && hints::overflowed() {
+        at.all.store(now, Relaxed);
+        mm::hint_at_all();
+    }
+
+    for index in at.slot.load(Relaxed) as usize..SLOTS {
+        let Some(slot) = hints::slot(index) else {
+            break;
+        };
+        if !slot.mm.is_used() {
+            continue;
+        }
+        if let End::OutOfBudget = scan_slot(slot, settings, deadline) {
+            at.slot.store(index as u64, Relaxed);
+            return true;
+        }
+    }
+    at.slot.store(0, Relaxed);
+    at.round
+        .store(at.round.load(Relaxed).wrapping_add(1), Relaxed);
+    hints::slots().any(|slot| slot.mm.is_used()) || hints::is_overflowed()
+}
+
+fn scan_slot(slot: &Slot, settings: Settings, deadline: u64) -> End {
+    let Some(target) = slot.mm.get() else {
+        return End::Done;
+    };
+    let Some(mm) = mm::join(&target) else {
+        slot.mm.forget(&target);
+        return End::Done;
+    };
+
+    let at = &POSITION;
+    let id = target.as_raw() as u64;
+    let mut addr = 0;
+    if at.mm.load(Relaxed) == id {
+        addr = at.addr.load(Relaxed) as usize;
+    } else {
+        slot.waiting.store(0, Relaxed);
+    }
+    at.mm.store(0, Relaxed);
+    if addr == 0 {
+        slot.mm.take_hint(&target);
+    }
+
+    let now = jiffies();
+    let patience = Patience::from_word(slot.patience.load(Relaxed));
+    let watching = patience.is_watching(now, settings.age);
+    let aim = Aim {
+        free: true,
+        wait: false,
+        zero_pages: settings.zero_pages,
+        fullness: false,
+        node: None,
+        age: Some(Age {
+            least: patience.age(settings.age),
+            round: at.round.load(Relaxed) as u16,
+            window: if watching {
+                patience.window(settings.age)
+            } else {
+                0
+            },
+        }),
+    };
+    let mut sweep = Sweep::new(&mm, aim);
+    let mut next = Some(addr);
+    while let Some(addr) = next {
+        if is_dying(&mm) {
+            slot.mm.forget(&target);
+            break;
+        }
+        if cpu_clock() >= deadline && addr != 0 {
+            at.mm.store(id, Relaxed);
+            at.addr.store(addr as u64, Relaxed);
+            finish(slot, patience, &sweep.found, now, settings.age);
+            return End::OutOfBudget;
+        }
+        next = sweep.step(addr..usize::MAX & !(PUD_SIZE - 1));
+        yield_if_needed();
+    }
+    finish(slot, patience, &sweep.found, now, settings.age);
+    if slot.waiting.load(Relaxed) == 0 {
+        slot.mm.release(&target);
+    }
+    End::Done
+}
+
+/// Keeps what the scan of an address space, or a part of it, has found.
+fn finish(slot: &Slot, patience: Patience, found: &Found, now: u64, age: u64) {
+    let waiting = u64::from(slot.waiting.load(Relaxed)) + found.waiting;
+    slot.waiting
+        .store(u32::try_from(waiting).unwrap_or(u32::MAX), Relaxed);
+    slot.patience.store(
+        patience.after(found.freed, found.back, now, age).word(),
+        Relaxed,
+    );
+    found.count();
+}

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One look at the page tables of an address space, a PMD table at a time: what is empty, and what
+//! of that is freed. The background scanner, requests and memory pressure all do it this way.
+//!
+//! 1. A look without locks at each table ([`crate::pgtable::region`]); most end at the first entry.
+//! 2. For those that seem empty a lock: that of the VMA they lie in, else `mmap_lock`.
+//! 3. In batches, with the PMD lock held: a second look with both locks, unlink, one flush, free
+//!    by RCU ([`crate::pgtable::slot`], [`crate::pgtable::batch`]).
+//!
+//! Between two PMD tables nothing is held.
+
+use crate::{
+    bits::Bits,
+    memory,
+    outcome::Outcome,
+    pgtable::{
+        batch::{
+            UnlinkedBatch,
+            BATCH, //
+        },
+        cover::Cover,
+        pte::Contents,
+        region::{
+            Region,
+            SeenTable, //
+        },
+        slot::PmdSlot,
+        zeroes::Invalidation,
+        PMD_SIZE,
+        PTRS_PER_PMD,
+        PUD_SIZE, //
+    },
+    policy::{
+        Key,
+        Memory, //
+    },
+    stamp::Stamp,
+    sys::time::jiffies,
+};
+use core::ops::Range;
+use kernel::{
+    mm::MmWithUser,
+    sync::rcu, //
+};
+
+/// How many classes of fullness there are: `PTRECLAIM_FULLNESS_MAX`.
+pub(crate) const FULLNESS: usize = 8;
+
+/// What a sweep is to do.
+#[derive(Clone, Copy)]
+pub(crate) struct Aim {
+    /// Free what is found; otherwise only look.
+    pub(crate) free: bool,
+    /// Wait for `mmap_lock`, which tables need that straddle VMAs.
+    pub(crate) wait: bool,
+    /// Also what holds only zero pages.
+    pub(crate) zero_pages: bool,
+    /// Count the entries of each table, which is slower.
+    pub(crate) fullness: bool,
+    /// Only tables on this NUMA node.
+    pub(crate) node: Option<i32>,
+    /// Only what has been empty for so long; `None` is at once.
+    pub(crate) age: Option<Age>,
+}
+
+/// How long a table must have been empty.
+#[derive(Clone, Copy)]
+pub(crate) struct Age {
+    /// That long, in jiffies.
+    pub(crate) least: u64,
+    /// The number of this round of looks.
+    pub(crate) round: u16,
+    /// Tables freed less than so many jiffies ago are counted as come back; 0: none is.
+    pub(crate) window: u64,
+}
+
+/// What came of a sweep: numbers of tables.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// Looked at.
+    pub(crate) looked: u64,
+    /// Seen empty.
+    pub(crate) empty: u64,
+    /// Seen with nothing but zero pages.
+    pub(crate) zero_only: u64,
+    /// Freed, and those of them that had zero pages.
+    pub(crate) freed: u64,
+    pub(crate) freed_zero: u64,
+    /// Empty, and worth another look later.
+    pub(crate) waiting: u64,
+    /// Come back since they were freed.
+    pub(crate) back: u64,
+    /// By [`FULLNESS`] class.
+    pub(crate) fullness: [u64; FULLNESS],
+    kept: [u64; Outcome::ALL.len()],
+}
+
+impl Found {
+    fn keep(&mut self, why: Outcome) {
+        if let Some(kept) = self.kept.get_mut(why as usize) {
+            *kept += 1;
+        }
+        if matches!(why, Outcome::Young | Outcome::Busy) {
+            self.waiting += 1;
+        }
+    }
+
+    /// How many were kept for this reason.
+    pub(crate) fn kept(&self, why: Outcome) -> u64 {
+        self.kept.get(why as usize).copied().unwrap_or(0)
+    }
+
+    /// Adds all of it to the counters.
+    pub(crate) fn count(&self) {
+        for (what, n) in [
+            (Outcome::Looked, self.looked),
+            (Outcome::ScanFreed, self.freed - self.freed_zero),
+            (Outcome::ScanFreedZero, self.freed_zero),
+            (Outcome::Refaulted, self.back),
+        ] {
+            what.count_many(n);
+        }
+        // What a live table holds is counted for zaps only.
+        for why in Outcome::ALL.iter().skip(Outcome::Young as usize) {
+            why.count_many(self.kept(*why));
+        }
+    }
+}
+
+/// The class of a table with so many entries in use.
+pub(crate) fn fullness(used: usize) -> usize {
+    match used {
+        0 => 0,
+        1 => 1,
+        2..=7 => 2,
+        8..=63 => 3,
+        64..=255 => 4,
+        256..=510 => 5,
+        511 => 6,
+        _ => 7,
+    }
+}
+
+/// A sweep through an address space.
+pub(crate) struct Sweep<'m> {
+    mm: &'m MmWithUser,
+    aim: Aim,
+    now: u64,
+    /// What came of it so far.
+    pub(crate) found: Found,
+}
+
+impl<'m> Sweep<'m> {
+    /// Nothing is looked at yet.
+    pub(crate) fn new(mm: &'m MmWithUser, aim: Aim) -> Self {
+        Self {
+            mm,
+            aim,
+            now: jiffies(),
+            found: Found::default(),
+        }
+    }
+
+    /// Looks at the tables of the next PMD table that meets `range`, and does what is to be done;
+    /// gives the address to go on at, `None` at the end. Sleeps only for zero pages, whose notifiers
+    /// may, and if it is to wait.
+    pub(crate) fn step(&mut self, range: Range<usize>) -> Option<usize> {
+        let mut empty = Bits::new();
+        let mut zero_only = Bits::new();
+        let start = self.look(&range, &mut empty, &mut zero_only)?;
+
+        if self.aim.free {
+            self.free(start, &empty, false);
+            self.free(start, &zero_only, true);
+        }
+        let next = start.checked_add(PUD_SIZE)?;
+        (next < range.end).then_some(next)
+    }
+
+    fn key(&self, addr: usize) -> Key {
+        Key::new(self.mm.as_raw() as u64, addr)
+    }
+
+    /// Fills in the tables that are worth locking; gives the first address of the PMD table.
+    fn look(
+        &mut self,
+        range: &Range<usize>,
+        empty: &mut Bits,
+        zero_only: &mut Bits,
+    ) -> Option<usize> {
+        let rcu = rcu::read_lock();
+        let region = Region::next(self.mm, range.start, &rcu)?;
+        let start = region.start();
+        if start >= range.end {
+            return None;
+        }
+        let first = range.start.saturating_sub(start) / PMD_SIZE;
+        let last = (range.end - start).div_ceil(PMD_SIZE).min(PTRS_PER_PMD);
+        for index in first..last {
+            let Some(table) = region.table(index) else {
+                continue;
+            };
+            self.found.looked += 1;
+            if self.aim.fullness || self.aim.age.is_some_and(|age| age.window > 0) {
+                self.look_closer(start + index * PMD_SIZE, &table);
+            }
+            match table.contents() {
+                Contents::Used(pte) => {
+                    self.found.keep(pte.why_kept());
+                    continue;
+                }
+                Contents::Nothing => self.found.empty += 1,
+                Contents::ZeroPages => {
+                    self.found.zero_only += 1;
+                    if !self.aim.zero_pages {
+                        self.found.keep(Outcome::ZeroPages);
+                        continue;
+                    }
+                    if self.is_due(&table) {
+                        zero_only.set(index);
+                    }
+                    continue;
+                }
+            }
+            if self.is_due(&table) {
+                empty.set(index);
+            }
+        }
+        Some(start)
+    }
+
+    #[cold]
+    fn look_closer(&mut self, addr: usize, table: &SeenTable<'_>) {
+        if self.aim.fullness {
+            if let Some(class) = self.found.fullness.get_mut(fullness(table.used())) {
+                *class += 1;
+            }
+        }
+        if let Some(age) = self.aim.age {
+            let key = self.key(addr);
+            let known = memory::recall(key);
+            if known.is_back(key, self.now, age.window) {
+                memory::remember(key, known.counted());
+                self.found.back += 1;
+            }
+        }
+    }
+
+    /// Whether a table that seems empty is to be freed now.
+    fn is_due(&mut self, table: &SeenTable<'_>) -> bool {
+        if self.aim.node.is_some_and(|node| node != table.node()) {
+            return false;
+        }
+        let Some(age) = self.aim.age else {
+            return true;
+        };
+        let mm = self.mm.as_raw() as u64;
+        let empty_for = table.update_word(|word| {
+            let (stamp, since) = Stamp::from_word(word).seen(mm, age.round, self.now);
+            (stamp.word(), since)
+        });
+        if empty_for < age.least {
+            self.found.keep(Outcome::Young);
+            return false;
+        }
+        true
+    }
+
+    /// Frees the tables of `due`, those in one VMA under its lock, the others under `mmap_lock`.
+    fn free(&mut self, start: usize, due: &Bits, zero_pages: bool) {
+        let mut others = Bits::new();
+        let mut from = 0;
+        while let Some(index) = due.next(from) {
+            let addr = start + index * PMD_SIZE;
+            from = index + 1;
+            if let Some(cover) = Cover::vma(self.mm, addr) {
+                from = index + cover.tables(addr, PTRS_PER_PMD - index).max(1);
+                self.free_covered(&cover, start, due, index..from, zero_pages);
+            } else {
+                others.set(index);
+            }
+        }
+        if others.is_empty() {
+            return;
+        }
+        let cover = if self.aim.wait {
+            Some(Cover::mmap(self.mm))
+        } else {
+            Cover::try_mmap(self.mm)
+        };
+        match cover {
+            Some(cover) => {
+                self.free_covered(&cover, start, &others, 0..PTRS_PER_PMD, zero_pages);
+            }
+            None => (0..others.len()).for_each(|_| self.found.keep(Outcome::Busy)),
+        }
+    }
+
+    /// Frees the tables of `due` in `range`, in batches.
+    fn free_covered(
+        &mut self,
+        cover: &Cover<'_>,
+        start: usize,
+        due: &Bits,
+        range: Range<usize>,
+        zero_pages: bool,
+    ) {
+        let invalidation = zero_pages.then(|| {
+            let addr = |index: usize| start + index * PMD_SIZE;
+            Invalidation::new(cover, addr(range.start)..addr(range.end))
+        });
+        let mut from = range.start;
+        while let Some(index) = due.next(from).filter(|index| *index < range.end) {
+            from = self.free_batch(cover, start, due, index..range.end, invalidation.as_ref());
+        }
+    }
+
+    /// Frees one batch of them; gives the index after the last one it has tried.
+    fn free_batch(
+        &mut self,
+        cover: &Cover<'_>,
+        start: usize,
+        due: &Bits,
+        range: Range<usize>,
+        invalidation: Option<&Invalidation<'_>>,
+    ) -> usize {
+        let first = start + range.start * PMD_SIZE;
+        let Some(slot) = PmdSlot::new(cover, first) else {
+            self.found.keep(Outcome::NoVma);
+            return range.start + 1;
+        };
+        let mut batch = UnlinkedBatch::new(slot.pmd_lock());
+        let mut next = range.start;
+        while batch.len() < BATCH {
+            let Some(index) = due.next(next).filter(|index| *index < range.end) else {
+                next = range.end;
+                break;
+            };
+            next = index + 1;
+            let Some(table) = slot.table(index - range.start) else {
+                self.found.keep(Outcome::NoVma);
+                continue;
+            };
+            let addr = table.addr();
+            let empty = match invalidation {
+                Some(invalidation) => table.without_zero_pages(cover, invalidation),
+                None => table.empty().map_err(|_| Outcome::Busy),
+            };
+            let unlinked = match empty {
+                Ok(empty) => empty.unlink(),
+                Err(why) => {
+                    self.found.keep(why);
+                    continue;
+                }
+            };
+            batch.add(unlinked);
+            memory::remember(
+                self.key(addr),
+                Memory::freed_by_scan(self.key(addr), self.now),
+            );
+        }
+        let flushed = batch.flush();
+        drop(slot);
+        let freed = flushed.defer_free(self.mm) as u64;
+        self.found.freed += freed;
+        if invalidation.is_some() {
+            self.found.freed_zero += freed;
+        }
+        next
+    }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Address spaces that are remembered for later, without keeping them in use.
+
+use super::bindings::{
+    self,
+    mm_struct, //
+};
+use core::{
+    pin::Pin,
+    ptr::NonNull, //
+};
+use kernel::{
+    mm::{
+        Mm,
+        MmWithUser,
+        MmWithUserAsync, //
+    },
+    sync::{
+        aref::{
+            ARef,
+            AlwaysRefCounted, //
+        },
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
+        },
+        global_lock, //
+    },
+};
+
+global_lock! {
+    // SAFETY: `init` is called before anything is put into a slot.
+    unsafe(uninit) static RELEASE: SpinLock<()> = ();
+}
+
+/// Makes slots usable. To be called once, by `init` of the module.
+pub(crate) fn init() {
+    // SAFETY: Called once, before anything is put into a slot.
+    unsafe { RELEASE.init() }
+}
+
+/// An `mm_struct` is aligned to more than that.
+const HINTED: usize = 1;
+
+/// What became of an offer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offered {
+    /// The slot has it now, or was told that there is something new about it.
+    New,
+    /// The slot has it, and nobody has looked since it was offered the last time.
+    Known,
+    /// The slot has another one.
+    Full,
+}
+
+/// Room for one address space, and whether there is something to look at.
+///
+/// # Invariants
+///
+/// The word without its lowest bit is null or points to an `mm_struct` that the slot has a reference
+/// to (`mmgrab()`). It becomes null only with `RELEASE` held.
+pub(crate) struct MmSlot(Atomic<usize>);
+
+impl MmSlot {
+    pub(crate) const fn new() -> Self {
+        Self(Atomic::new(0))
+    }
+
+    /// Puts it into the slot, unless that has another one. Any context; lockless.
+    #[inline]
+    pub(crate) fn offer(&self, mm: &Mm) -> Offered {
+        let addr = mm.as_raw() as usize;
+        loop {
+            let word = self.0.load(Relaxed);
+            if word == addr | HINTED {
+                return Offered::Known;
+            }
+            if word & !HINTED != 0 && word != addr {
+                return Offered::Full;
+            }
+            if word == 0 {
+                mm.inc_ref();
+            }
+            // INVARIANT: With the reference of just now, or that the slot has already.
+            if self.0.cmpxchg(word, addr | HINTED, Full).is_ok() {
+                return Offered::New;
+            }
+            if word == 0 {
+                // SAFETY: The reference of just now; whoever called has another one.
+                unsafe { Mm::dec_ref(NonNull::from(mm)) };
+            }
+        }
+    }
+
+    /// Whether it has one.
+    #[inline]
+    pub(crate) fn is_used(&self) -> bool {
+        self.0.load(Relaxed) != 0
+    }
+
+    /// What it has.
+    pub(crate) fn get(&self) -> Option<ARef<Mm>> {
+        let _guard = RELEASE.lock();
+        let mm = (self.0.load(Relaxed) & !HINTED) as *mut mm_struct;
+        if mm.is_null() {
+            return None;
+        }
+        // SAFETY: By the type invariant, and nobody releases it as long as the lock is held.
+        Some(unsafe { Mm::from_raw(mm) }.into())
+    }
+
+    /// From here on an offer is a new one.
+    pub(crate) fn take_hint(&self, mm: &Mm) {
+        let addr = mm.as_raw() as usize;
+        // Before what is looked at: an entry cleared later comes with a hint of its own.
+        let _ = self.0.cmpxchg(addr | HINTED, addr, Full);
+    }
+
+    /// Forgets `mm`, unless it was offered since the last [`Self::take_hint`].
+    pub(crate) fn release(&self, mm: &Mm) {
+        let addr = mm.as_raw() as usize;
+        let _guard = RELEASE.lock();
+        if self.0.cmpxchg(addr, 0, Full).is_ok() {
+            // SAFETY: The reference of the slot, by the type invariant; the caller has another.
+            unsafe { Mm::dec_ref(NonNull::from(mm)) };
+        }
+    }
+
+    /// Forgets `mm` whatever was offered.
+    pub(crate) fn forget(&self, mm: &Mm) {
+        self.take_hint(mm);
+        self.release(mm);
+    }
+}
+
+/// Takes part in an address space, if it still has users. What is dropped last is torn down by
+/// somebody else, so it may be dropped in any context.
+pub(crate) fn join(mm: &Mm) -> Option<ARef<MmWithUserAsync>> {
+    Some(MmWithUser::into_mmput_async(mm.mmget_not_zero()?))
+}
+
+/// Whether it still has users.
+#[inline]
+pub(crate) fn has_users(mm: &Mm) -> bool {
+    // SAFETY: Reads a counter.
+    !unsafe { bindings::ptr_shim_mm_exiting(mm.as_raw()) }
+}
+
+/// Whether an address space that the caller has joined is about to go.
+pub(crate) fn is_dying(mm: &MmWithUser) -> bool {
+    // SAFETY: Reads a counter and flags.
+    unsafe { bindings::ptr_shim_mm_dying(mm.as_raw()) }
+}
+
+/// Hints at each address space there is. May sleep.
+pub(crate) fn hint_at_all() {
+    // SAFETY: Has no requirements.
+    unsafe { bindings::ptr_shim_each_mm() }
+}
