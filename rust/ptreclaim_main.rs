@@ -14,6 +14,8 @@
 #[deny(unsafe_code)]
 mod bits;
 #[deny(unsafe_code)]
+mod device;
+#[deny(unsafe_code)]
 mod hints;
 #[deny(unsafe_code)]
 mod memory;
@@ -56,6 +58,7 @@ module! {
 /// Fields are dropped in order: first the kernel may not call in any more, then the scanner ends,
 /// then what it was to look at is forgotten.
 struct PtReclaim {
+    _device: sys::device::Device,
     _hook: sys::hook::Hook,
     _work: sys::work::Work,
     _hints: hints::Hints,
@@ -69,11 +72,13 @@ impl kernel::Module for PtReclaim {
         let hints = hints::Hints::new();
         let work = sys::work::Work::start()?;
         let hook = sys::hook::Hook::start()?;
+        let device = sys::device::Device::new()?;
         pr_info!(
             "hook ABI {}: deciding about emptied page tables\n",
             sys::hook::ABI
         );
         Ok(Self {
+            _device: device,
             _hook: hook,
             _work: work,
             _hints: hints,

@@ -11,6 +11,8 @@
 #include <linux/percpu.h>
 #include <linux/pt_reclaim.h>
 
+#include <uapi/linux/ptreclaim.h>
+
 #define PTR_ABI			PT_RECLAIM_ABI
 #define PTR_MAX_OUTCOMES	48
 
@@ -93,11 +95,18 @@ unsigned long ptr_shim_scan_age(void);
 u64 ptr_shim_scan_budget(void);
 bool ptr_shim_scan_zero_pages(void);
 
+/* helpers/device.c: /dev/ptreclaim; may sleep. */
+int ptr_shim_device_start(void);
+void ptr_shim_device_stop(void);
+struct mm_struct *ptr_shim_request_mm(int pidfd, bool dry_run);
+unsigned long ptr_shim_task_size(void);
+
 /* rust/sys/: called by the kernel through pt_reclaim_ops, and by helpers/. */
 pt_reclaim_zap_t ptreclaim_zap;
 pt_reclaim_hint_t ptreclaim_hint;
 pt_reclaim_fork_t ptreclaim_fork;
 bool ptreclaim_scan(void);
+long ptreclaim_ioctl(unsigned int cmd, unsigned long arg);
 
 #ifdef PTRECLAIM_KUNIT
 /* helpers/kunit.c: the address space of the running KUnit test; may sleep. */

@@ -4,6 +4,7 @@
 //! [`crate::pgtable`] contain `unsafe`.
 
 pub(crate) mod counters;
+pub(crate) mod device;
 pub(crate) mod hook;
 pub(crate) mod mm;
 #[cfg(CONFIG_PTRECLAIM_KUNIT_TEST)]

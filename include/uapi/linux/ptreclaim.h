@@ -84,6 +84,7 @@ struct ptreclaim_request {
  * process any more, or a kernel thread), EACCES and EPERM (not allowed), EINTR
  * (a signal), EFAULT, ENOTTY (another ioctl).
  */
-#define PTRECLAIM_IOC_RECLAIM	_IOWR(0xBD, 0x01, struct ptreclaim_request)
+#define PTRECLAIM_IOC		0xBD
+#define PTRECLAIM_IOC_RECLAIM	_IOWR(PTRECLAIM_IOC, 0x01, struct ptreclaim_request)
 
 #endif /* _UAPI_LINUX_PTRECLAIM_H */
