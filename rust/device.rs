@@ -74,8 +74,9 @@ pub(crate) fn ioctl(cmd: u32, arg: Arg) -> Result<()> {
         fullness: request.flags & bindings::PTRECLAIM_FULLNESS != 0,
         node: None,
         age: None,
+        by: c"request",
     };
-    let mut sweep = Sweep::new(&mm, aim);
+    let mut sweep = Sweep::new(&mm, range.start, aim);
     let mut next = Some(range.start);
     let mut result = Ok(());
     while let Some(addr) = next {
@@ -92,8 +93,7 @@ pub(crate) fn ioctl(cmd: u32, arg: Arg) -> Result<()> {
         next = sweep.step(addr..range.end);
         yield_if_needed();
     }
-    sweep.found.count();
-    fill(&mut request, &sweep.found);
+    fill(&mut request, &sweep.finish());
     request.next = next.unwrap_or(range.end) as u64;
     arg.write(&request)?;
     result

@@ -52,12 +52,26 @@ static TABLE: [Slot; SLOTS] = [const {
 /// Whether an address space found no slot.
 static OVERFLOW: Atomic<bool> = Atomic::new(false);
 
-/// There may be empty tables in `mm`. Any context; the common case is two loads.
+/// There may be empty tables in `mm`. Any context; most of the time it is known already.
 #[inline]
 pub(crate) fn hint(mm: &Mm) {
-    let first = (mm.as_raw() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOT_BITS);
+    let first = home(mm);
+    if TABLE.get(first).is_some_and(|slot| slot.mm.is_hinted_at(mm)) {
+        return;
+    }
+    find_room(mm, first);
+}
+
+/// The slot that an address space is looked for first.
+#[inline]
+fn home(mm: &Mm) -> usize {
+    ((mm.as_raw() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOT_BITS)) as usize
+}
+
+#[cold]
+fn find_room(mm: &Mm, first: usize) {
     for nth in 0..NEIGHBOURS {
-        let Some(slot) = TABLE.get((first as usize + nth) % SLOTS) else {
+        let Some(slot) = TABLE.get((first + nth) % SLOTS) else {
             return;
         };
         match slot.mm.offer(mm) {

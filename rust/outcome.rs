@@ -7,6 +7,7 @@ use crate::sys::{
     bindings::PTR_MAX_OUTCOMES,
     counters, //
 };
+use kernel::prelude::*;
 
 macro_rules! outcomes {
     ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
@@ -21,8 +22,8 @@ macro_rules! outcomes {
             /// All outcomes, in the order they are shown.
             pub(crate) const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The name of the counter, as shown in debugfs.
-            pub(crate) const fn name(self) -> &'static str {
+            /// The name of the counter, as shown in debugfs and by the tracepoints.
+            pub(crate) const fn name(self) -> &'static CStr {
                 match self {
                     $(Self::$variant => $name,)*
                 }
@@ -33,58 +34,58 @@ macro_rules! outcomes {
 
 outcomes! {
     /// Empty: unlinked, and freed by the gather of the zap.
-    Freed => "freed",
+    Freed => c"freed",
     /// Empty, but its PMD lock was taken: `zap_pte_table_if_empty()` looked again.
-    Retried => "retried",
+    Retried => c"retried",
     /// A present PTE was found.
-    Present => "kept_present",
+    Present => c"kept_present",
     /// A swap entry was found, which the table is needed for.
-    Swap => "kept_swap",
+    Swap => c"kept_swap",
     /// A marker was found: guard, uffd-wp or poison.
-    Markers => "kept_markers",
+    Markers => c"kept_markers",
     /// A migration or device entry was found.
-    Migration => "kept_migration",
+    Migration => c"kept_migration",
     /// Empty, but it was freed and filled again a moment ago: left, in order not to thrash.
-    Refilled => "kept_refilled",
+    Refilled => c"kept_refilled",
     /// Empty, but it reaches beyond the VMA, only the VMA was locked, and `mmap_lock` was taken.
-    Straddles => "kept_straddles",
+    Straddles => c"kept_straddles",
     /// The same, and `mmap_lock` could be had, but not the PMD lock.
-    PmdBusy => "kept_pmd_busy",
+    PmdBusy => c"kept_pmd_busy",
     /// Zapped under the rmap lock only: truncate, hole punch, `MADV_REMOVE`.
-    RmapLock => "kept_rmap_lock",
+    RmapLock => c"kept_rmap_lock",
     /// Zapped by a driver, under a lock not known here.
-    UnknownLock => "kept_unknown_lock",
+    UnknownLock => c"kept_unknown_lock",
     /// Unmapped as a whole: `free_pgtables()` of the same `munmap()` or exit frees it.
-    Unmapped => "kept_unmapped",
+    Unmapped => c"kept_unmapped",
     /// The reaper zapped an address space that is being torn down: `exit_mmap()` frees it.
-    Exiting => "kept_exiting",
+    Exiting => c"kept_exiting",
     /// `fork()` found nothing to copy, and made no table for the child.
-    NotCopied => "not_copied",
+    NotCopied => c"not_copied",
 
     /// Looked at by the background scanner, on request or under memory pressure.
-    Looked => "looked",
+    Looked => c"looked",
     /// Found empty, and freed by a scan.
-    ScanFreed => "scan_freed",
+    ScanFreed => c"scan_freed",
     /// The same, with nothing but zero pages in it.
-    ScanFreedZero => "scan_freed_zero",
+    ScanFreedZero => c"scan_freed_zero",
     /// Found again soon after a scan had freed it: the free was not worth it.
-    Refaulted => "refaulted",
+    Refaulted => c"refaulted",
     /// Empty, but not for long enough.
-    Young => "scan_young",
+    Young => c"scan_young",
     /// Empty when it was looked at, and not any more when it was locked; or a lock was taken.
-    Busy => "scan_busy",
+    Busy => c"scan_busy",
     /// Empty, but no VMA meets it: a `munmap()` is at work.
-    NoVma => "scan_no_vma",
+    NoVma => c"scan_no_vma",
     /// Zero pages of an mlocked mapping.
-    ZeroMlocked => "scan_zero_mlocked",
+    ZeroMlocked => c"scan_zero_mlocked",
     /// Zero pages of a mapping that userfaultfd watches.
-    ZeroUffd => "scan_zero_uffd",
+    ZeroUffd => c"scan_zero_uffd",
     /// Zero pages of a shared or a file's mapping.
-    ZeroShared => "scan_zero_shared",
+    ZeroShared => c"scan_zero_shared",
     /// Zero pages, and one is marked soft-dirty.
-    ZeroSoftDirty => "scan_zero_soft_dirty",
+    ZeroSoftDirty => c"scan_zero_soft_dirty",
     /// Zero pages, which are not to be touched.
-    ZeroPages => "scan_zero_pages",
+    ZeroPages => c"scan_zero_pages",
 }
 
 const _: () = assert!(Outcome::ALL.len() <= PTR_MAX_OUTCOMES as usize);

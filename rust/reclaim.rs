@@ -23,7 +23,14 @@ use crate::{
         Key,
         Memory, //
     },
-    sys::time::jiffies,
+    sys::{
+        events::{
+            self,
+            Table, //
+        },
+        once::read_once,
+        time::jiffies, //
+    },
 };
 use kernel::sync::atomic::{
     Atomic,
@@ -38,59 +45,75 @@ pub(crate) fn set_refill_interval(jiffies: u64) {
     REFILL_INTERVAL.store(jiffies, Relaxed);
 }
 
+/// Whether the table is live, by a look at the neighbours of what was zapped: most zaps end here,
+/// with a page found. Then it is counted. Called with the PTE lock held.
+#[inline(always)]
+pub(crate) fn is_live(zapped: &ZappedTable<'_>) -> bool {
+    if !matches!(zapped.zap_lock(), ZapLock::Mmap | ZapLock::Vma) {
+        return false;
+    }
+    match zapped.neighbour() {
+        Some(pte) if pte.is_present() && !pte.is_zero_page() => {
+            kept(zapped, Outcome::Present);
+            true
+        }
+        _ => false,
+    }
+}
+
+#[inline(always)]
+fn kept(zapped: &ZappedTable<'_>, reason: Outcome) {
+    reason.count();
+    events::kept(|| event(zapped, reason));
+}
+
+#[inline(always)]
+fn keep(zapped: &ZappedTable<'_>, reason: Outcome) -> Verdict {
+    kept(zapped, reason);
+    Verdict::Keep
+}
+
+#[inline(always)]
+fn event<'a>(zapped: &'a ZappedTable<'_>, what: Outcome) -> Table<'a> {
+    Table(zapped.address_space(), zapped.start(), what.name())
+}
+
+/// Keeps the table, and has the background scanner look at the address space.
+#[inline(always)]
+fn leave(zapped: &ZappedTable<'_>, reason: Outcome) -> Verdict {
+    hints::hint(zapped.address_space());
+    keep(zapped, reason)
+}
+
+/// Keeps the table for what is in it. If that is a zero page, there may be nothing else.
+#[inline(always)]
+fn keep_for(zapped: &ZappedTable<'_>, pte: PteValue) -> Verdict {
+    if pte.is_zero_page() {
+        hints::hint(zapped.address_space());
+    }
+    keep(zapped, pte.why_kept())
+}
+
 /// Frees the table if it can be freed; counts what became of it. Called with the PTE lock held;
 /// never sleeps, never waits for a lock.
-#[inline(always)]
 pub(crate) fn zap_end(zapped: ZappedTable<'_>) -> Verdict {
     match zapped.zap_lock() {
         ZapLock::Mmap | ZapLock::Vma => {}
         ZapLock::Rmap => return leave(&zapped, Outcome::RmapLock),
         ZapLock::Unknown => return leave(&zapped, Outcome::UnknownLock),
     }
-    // A live table ends here. The rest is out of line, so that this needs no frame of its own.
-    if let Some(pte) = zapped.neighbour() {
-        if !pte.is_zero_page() {
-            return keep(pte.why_kept());
-        }
-    }
-    decide(zapped)
-}
-
-#[inline(always)]
-fn keep(reason: Outcome) -> Verdict {
-    reason.count();
-    Verdict::Keep
-}
-
-/// Keeps the table, and has the background scanner look at the address space.
-#[cold]
-fn leave(zapped: &ZappedTable<'_>, reason: Outcome) -> Verdict {
-    hints::hint(zapped.address_space());
-    keep(reason)
-}
-
-/// Keeps the table for what is in it. If that is a zero page, there may be nothing else.
-fn keep_for(zapped: &ZappedTable<'_>, pte: PteValue) -> Verdict {
-    if pte.is_zero_page() {
-        hints::hint(zapped.address_space());
-    }
-    keep(pte.why_kept())
-}
-
-#[inline(never)]
-fn decide(zapped: ZappedTable<'_>) -> Verdict {
     if zapped.unmapped() {
-        return keep(Outcome::Unmapped);
+        return keep(&zapped, Outcome::Unmapped);
     }
     if zapped.exiting() {
-        return keep(Outcome::Exiting);
+        return keep(&zapped, Outcome::Exiting);
     }
 
     let (mm, start) = zapped.id();
     let key = Key::new(mm, start);
     let known = memory::recall(key);
     let now = jiffies();
-    match known.advice(key, now, REFILL_INTERVAL.load(Relaxed)) {
+    match known.advice(key, now, read_once(&REFILL_INTERVAL)) {
         Advice::Look => {}
         Advice::LookAt(index) => {
             if let Some(pte) = zapped.ptes().get(index) {
@@ -130,5 +153,6 @@ fn decide(zapped: ZappedTable<'_>) -> Verdict {
 
     memory::remember(key, Memory::freed(key, now));
     Outcome::Freed.count();
+    events::freed(|| event(&zapped, Outcome::Freed));
     Verdict::Unlinked(table)
 }

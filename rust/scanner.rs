@@ -27,7 +27,6 @@ use crate::{
             is_dying, //
         },
         time::{
-            cpu_clock,
             jiffies,
             seconds,
             yield_if_needed, //
@@ -35,9 +34,16 @@ use crate::{
         work::Settings, //
     },
 };
-use kernel::sync::atomic::{
-    Atomic,
-    Relaxed, //
+use kernel::{
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    },
 };
 
 /// Seconds between two looks at all processes, if hints are lost.
@@ -64,6 +70,18 @@ static POSITION: Position = Position {
     all: Atomic::new(0),
 };
 
+/// How long the scanner may run. By the clock: time in which somebody else had the CPU counts too.
+struct Budget {
+    since: Instant<Monotonic>,
+    most: Delta,
+}
+
+impl Budget {
+    fn is_used_up(&self) -> bool {
+        self.since.elapsed() >= self.most
+    }
+}
+
 /// How the scan of one address space ended.
 enum End {
     Done,
@@ -74,7 +92,10 @@ enum End {
 /// sleep.
 pub(crate) fn run() -> bool {
     let settings = Settings::now();
-    let deadline = cpu_clock() + settings.budget;
+    let budget = Budget {
+        since: Instant::now(),
+        most: Delta::from_micros(settings.budget_us),
+    };
     let at = &POSITION;
 
     let now = jiffies();
@@ -90,7 +111,7 @@ pub(crate) fn run() -> bool {
         if !slot.mm.is_used() {
             continue;
         }
-        if let End::OutOfBudget = scan_slot(slot, settings, deadline) {
+        if let End::OutOfBudget = scan_slot(slot, settings, &budget) {
             at.slot.store(index as u64, Relaxed);
             return true;
         }
@@ -101,7 +122,7 @@ pub(crate) fn run() -> bool {
     hints::slots().any(|slot| slot.mm.is_used()) || hints::is_overflowed()
 }
 
-fn scan_slot(slot: &Slot, settings: Settings, deadline: u64) -> End {
+fn scan_slot(slot: &Slot, settings: Settings, budget: &Budget) -> End {
     let Some(target) = slot.mm.get() else {
         return End::Done;
     };
@@ -132,6 +153,7 @@ fn scan_slot(slot: &Slot, settings: Settings, deadline: u64) -> End {
         zero_pages: settings.zero_pages,
         fullness: false,
         node: None,
+        by: c"background",
         age: Some(Age {
             least: patience.age(settings.age),
             round: at.round.load(Relaxed) as u16,
@@ -142,23 +164,23 @@ fn scan_slot(slot: &Slot, settings: Settings, deadline: u64) -> End {
             },
         }),
     };
-    let mut sweep = Sweep::new(&mm, aim);
+    let mut sweep = Sweep::new(&mm, addr, aim);
     let mut next = Some(addr);
     while let Some(addr) = next {
         if is_dying(&mm) {
             slot.mm.forget(&target);
             break;
         }
-        if cpu_clock() >= deadline && addr != 0 {
+        if budget.is_used_up() && addr != 0 {
             at.mm.store(id, Relaxed);
             at.addr.store(addr as u64, Relaxed);
-            finish(slot, patience, &sweep.found, now, settings.age);
+            keep(slot, patience, &sweep.finish(), now, settings.age);
             return End::OutOfBudget;
         }
         next = sweep.step(addr..usize::MAX & !(PUD_SIZE - 1));
         yield_if_needed();
     }
-    finish(slot, patience, &sweep.found, now, settings.age);
+    keep(slot, patience, &sweep.finish(), now, settings.age);
     if slot.waiting.load(Relaxed) == 0 {
         slot.mm.release(&target);
     }
@@ -166,7 +188,7 @@ fn scan_slot(slot: &Slot, settings: Settings, deadline: u64) -> End {
 }
 
 /// Keeps what the scan of an address space, or a part of it, has found.
-fn finish(slot: &Slot, patience: Patience, found: &Found, now: u64, age: u64) {
+fn keep(slot: &Slot, patience: Patience, found: &Found, now: u64, age: u64) {
     let waiting = u64::from(slot.waiting.load(Relaxed)) + found.waiting;
     slot.waiting
         .store(u32::try_from(waiting).unwrap_or(u32::MAX), Relaxed);
@@ -174,5 +196,4 @@ fn finish(slot: &Slot, patience: Patience, found: &Found, now: u64, age: u64) {
         patience.after(found.freed, found.back, now, age).word(),
         Relaxed,
     );
-    found.count();
 }

@@ -19,7 +19,7 @@ struct Counters;
 impl Writer for Counters {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for outcome in Outcome::ALL {
-            writeln!(f, "{} {}", outcome.name(), outcome.counted())?;
+            f.write_fmt(fmt!("{} {}\n", outcome.name(), outcome.counted()))?;
         }
         Ok(())
     }

@@ -36,12 +36,25 @@ use crate::{
         Memory, //
     },
     stamp::Stamp,
-    sys::time::jiffies,
+    sys::{
+        events::{
+            self,
+            Begin,
+            End,
+            Table, //
+        },
+        time::jiffies, //
+    },
 };
 use core::ops::Range;
 use kernel::{
     mm::MmWithUser,
-    sync::rcu, //
+    prelude::*,
+    sync::rcu,
+    time::{
+        Instant,
+        Monotonic, //
+    },
 };
 
 /// How many classes of fullness there are: `PTRECLAIM_FULLNESS_MAX`.
@@ -62,6 +75,8 @@ pub(crate) struct Aim {
     pub(crate) node: Option<i32>,
     /// Only what has been empty for so long; `None` is at once.
     pub(crate) age: Option<Age>,
+    /// Who wants it, for tracepoints.
+    pub(crate) by: &'static CStr,
 }
 
 /// How long a table must have been empty.
@@ -112,7 +127,7 @@ impl Found {
     }
 
     /// Adds all of it to the counters.
-    pub(crate) fn count(&self) {
+    fn count(&self) {
         for (what, n) in [
             (Outcome::Looked, self.looked),
             (Outcome::ScanFreed, self.freed - self.freed_zero),
@@ -147,17 +162,19 @@ pub(crate) struct Sweep<'m> {
     mm: &'m MmWithUser,
     aim: Aim,
     now: u64,
-    /// What came of it so far.
-    pub(crate) found: Found,
+    since: Instant<Monotonic>,
+    found: Found,
 }
 
 impl<'m> Sweep<'m> {
-    /// Nothing is looked at yet.
-    pub(crate) fn new(mm: &'m MmWithUser, aim: Aim) -> Self {
+    /// Nothing is looked at yet; `addr` is where it is going to begin.
+    pub(crate) fn new(mm: &'m MmWithUser, addr: usize, aim: Aim) -> Self {
+        events::scan_begin(|| Begin(mm, addr, aim.by));
         Self {
             mm,
             aim,
             now: jiffies(),
+            since: Instant::now(),
             found: Found::default(),
         }
     }
@@ -176,6 +193,23 @@ impl<'m> Sweep<'m> {
         }
         let next = start.checked_add(PUD_SIZE)?;
         (next < range.end).then_some(next)
+    }
+
+    /// Ends the sweep: counts and traces what it has found.
+    pub(crate) fn finish(self) -> Found {
+        let found = self.found;
+        let ns = self.since.elapsed().as_nanos().unsigned_abs();
+        found.count();
+        events::scan_end(|| End {
+            mm: self.mm,
+            by: self.aim.by,
+            looked: found.looked,
+            empty: found.empty,
+            zero_only: found.zero_only,
+            freed: found.freed,
+            ns,
+        });
+        found
     }
 
     fn key(&self, addr: usize) -> Key {
@@ -330,6 +364,10 @@ impl<'m> Sweep<'m> {
             self.found.keep(Outcome::NoVma);
             return range.start + 1;
         };
+        let how = match invalidation {
+            Some(_) => Outcome::ScanFreedZero,
+            None => Outcome::ScanFreed,
+        };
         let mut batch = UnlinkedBatch::new(slot.pmd_lock());
         let mut next = range.start;
         while batch.len() < BATCH {
@@ -350,11 +388,13 @@ impl<'m> Sweep<'m> {
             let unlinked = match empty {
                 Ok(empty) => empty.unlink(),
                 Err(why) => {
+                    events::kept(|| Table(self.mm, addr, why.name()));
                     self.found.keep(why);
                     continue;
                 }
             };
             batch.add(unlinked);
+            events::freed(|| Table(self.mm, addr, how.name()));
             memory::remember(
                 self.key(addr),
                 Memory::freed_by_scan(self.key(addr), self.now),

@@ -34,6 +34,16 @@ enum ptr_pte_kind {
 	PTR_PTE_MIGRATION,
 };
 
+/* The tracepoints, as CREATE_RUST_TRACE_POINTS makes them (helpers/events.c). */
+#ifdef __BINDGEN__
+#include <trace/events/ptreclaim.h>
+void rust_do_trace_ptreclaim_freed(struct mm_struct *mm, unsigned long addr, const char *why);
+void rust_do_trace_ptreclaim_kept(struct mm_struct *mm, unsigned long addr, const char *why);
+void rust_do_trace_ptreclaim_scan_begin(struct mm_struct *mm, unsigned long addr, const char *by);
+void rust_do_trace_ptreclaim_scan_end(struct mm_struct *mm, const char *by, u64 looked, u64 empty,
+				      u64 zero_only, u64 freed, u64 ns);
+#endif
+
 /* Whether zero pages may be taken away from a mapping. */
 enum ptr_zero_keep {
 	PTR_ZERO_DROP,
@@ -69,7 +79,9 @@ enum ptr_pte_kind ptr_shim_pte_kind(pte_t pte);
 bool ptr_shim_mm_exiting(struct mm_struct *mm);
 
 /* helpers/scan.c: what scans need of mm; locks as stated there. */
-extern u64 ptr_zero_pte, ptr_zero_pte_mask;
+/* As PAGE in rust/pgtable/pte.rs. */
+#define PTR_PTE_PAGE	(GENMASK_ULL(51, 12) | _PAGE_PRESENT)
+extern u64 ptr_zero_pte;
 void ptr_shim_scan_init(void);
 pmd_t *ptr_shim_next_pmd_table(struct mm_struct *mm, unsigned long *addr);
 pte_t *ptr_shim_pte_base(pmd_t pmd);
@@ -81,7 +93,6 @@ bool ptr_shim_clear_zero_pages(struct mm_struct *mm, unsigned long addr, pte_t *
 void ptr_shim_invalidate_start(struct mmu_notifier_range *range, struct mm_struct *mm,
 			       unsigned long start, unsigned long end);
 void ptr_shim_invalidate_end(struct mmu_notifier_range *range);
-u64 ptr_shim_clock(void);
 void ptr_shim_cond_resched(void);
 bool ptr_shim_mm_dying(struct mm_struct *mm);
 void ptr_shim_each_mm(void);
@@ -92,7 +103,7 @@ void ptr_shim_work_stop(void);
 void ptr_shim_work_arm(void);
 unsigned long ptr_shim_scan_interval(void);
 unsigned long ptr_shim_scan_age(void);
-u64 ptr_shim_scan_budget(void);
+unsigned int ptr_shim_scan_budget_us(void);
 bool ptr_shim_scan_zero_pages(void);
 
 /* helpers/device.c: /dev/ptreclaim; may sleep. */

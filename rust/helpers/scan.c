@@ -8,7 +8,6 @@
 #include <linux/mmu_notifier.h>
 #include <linux/pgtable.h>
 #include <linux/rcupdate.h>
-#include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -21,14 +20,12 @@ extern typeof(__mmu_notifier_invalidate_range_start) __mmu_notifier_invalidate_r
 extern typeof(__mmu_notifier_invalidate_range_end) __mmu_notifier_invalidate_range_end __weak;
 #endif
 
+/* A present entry of the zero page: the bits that say so. */
 u64 ptr_zero_pte __ro_after_init;
-u64 ptr_zero_pte_mask __ro_after_init;
 
-/* A present entry of the zero page, and the bits that make it one. */
 void ptr_shim_scan_init(void)
 {
-	ptr_zero_pte_mask = PTE_PFN_MASK | _PAGE_PRESENT;
-	ptr_zero_pte = pte_val(pfn_pte(zero_pfn(0), __pgprot(_PAGE_PRESENT))) & ptr_zero_pte_mask;
+	ptr_zero_pte = pte_val(pfn_pte(zero_pfn(0), PAGE_READONLY)) & PTR_PTE_PAGE;
 }
 
 /*
@@ -151,11 +148,6 @@ bool ptr_shim_mm_dying(struct mm_struct *mm)
 {
 	return atomic_read(&mm->mm_users) == 1 || mm_flags_test(MMF_OOM_SKIP, mm) ||
 	       mm_flags_test(MMF_UNSTABLE, mm);
-}
-
-u64 ptr_shim_clock(void)
-{
-	return local_clock();
 }
 
 void ptr_shim_cond_resched(void)

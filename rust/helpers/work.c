@@ -70,10 +70,9 @@ unsigned long ptr_shim_scan_age(void)
 	return msecs_to_jiffies(READ_ONCE(scan_age_ms));
 }
 
-/* In nanoseconds. */
-u64 ptr_shim_scan_budget(void)
+unsigned int ptr_shim_scan_budget_us(void)
 {
-	return (u64)READ_ONCE(scan_budget_us) * NSEC_PER_USEC;
+	return READ_ONCE(scan_budget_us);
 }
 
 bool ptr_shim_scan_zero_pages(void)

@@ -38,12 +38,15 @@ pub(crate) enum Contents {
     Used(PteValue),
 }
 
+/// The frame of an entry, wherever the encryption bit is, and `_PAGE_PRESENT`: what
+/// `ptr_zero_pte` has.
+const PAGE: u64 = (1 << 52) - (1 << 12) | 1 << 0;
+
 /// Whether the value maps the zero page. Not if that is `PROT_NONE`: on x86 its frame is inverted.
 #[inline]
 fn is_zero_page(value: u64) -> bool {
-    // SAFETY: Written once, before any table is looked at (`ptr_shim_hook_start`).
-    let (zero, mask) = unsafe { (bindings::ptr_zero_pte, bindings::ptr_zero_pte_mask) };
-    value & mask == zero
+    // SAFETY: Written once, before any table is looked at (`ptr_shim_scan_init()`).
+    value & PAGE == unsafe { bindings::ptr_zero_pte }
 }
 
 /// What the entries of the table at `base` amount to. Ends with the first one that is needed.
@@ -115,10 +118,16 @@ impl PteValue {
         (value & !ACCESSED_DIRTY != 0).then_some(Self(value))
     }
 
+    /// Whether it maps a page.
+    #[inline]
+    pub(crate) fn is_present(self) -> bool {
+        self.0 & PRESENT != 0
+    }
+
     /// The reason to keep a table that has this entry.
     #[inline]
     pub(crate) fn why_kept(self) -> Outcome {
-        if self.0 & PRESENT != 0 {
+        if self.is_present() {
             return Outcome::Present;
         }
         self.why_kept_not_present()

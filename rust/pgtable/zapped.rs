@@ -188,6 +188,7 @@ impl ZappedTable<'_> {
     }
 
     /// The address space. It may have no users any more.
+    #[inline]
     pub(crate) fn address_space(&self) -> &Mm {
         // SAFETY: The VMA is valid, and its address space with it.
         unsafe { Mm::from_raw(self.mm()) }
@@ -201,7 +202,7 @@ impl ZappedTable<'_> {
 
     /// The first address that the table maps.
     #[inline]
-    fn start(&self) -> usize {
+    pub(crate) fn start(&self) -> usize {
         self.zapped.start & !(PMD_SIZE - 1)
     }
 

@@ -2,9 +2,12 @@
 
 //! Address spaces that are remembered for later, without keeping them in use.
 
-use super::bindings::{
-    self,
-    mm_struct, //
+use super::{
+    bindings::{
+        self,
+        mm_struct, //
+    },
+    once::read_once, //
 };
 use core::{
     pin::Pin,
@@ -68,12 +71,18 @@ impl MmSlot {
         Self(Atomic::new(0))
     }
 
+    /// Whether it has this one, and nobody has looked since it was offered the last time.
+    #[inline]
+    pub(crate) fn is_hinted_at(&self, mm: &Mm) -> bool {
+        read_once(&self.0) == mm.as_raw() as usize | HINTED
+    }
+
     /// Puts it into the slot, unless that has another one. Any context; lockless.
     #[inline]
     pub(crate) fn offer(&self, mm: &Mm) -> Offered {
         let addr = mm.as_raw() as usize;
         loop {
-            let word = self.0.load(Relaxed);
+            let word = read_once(&self.0);
             if word == addr | HINTED {
                 return Offered::Known;
             }
@@ -97,7 +106,7 @@ impl MmSlot {
     /// Whether it has one.
     #[inline]
     pub(crate) fn is_used(&self) -> bool {
-        self.0.load(Relaxed) != 0
+        read_once(&self.0) != 0
     }
 
     /// What it has.

@@ -5,8 +5,10 @@
 
 pub(crate) mod counters;
 pub(crate) mod device;
+pub(crate) mod events;
 pub(crate) mod hook;
 pub(crate) mod mm;
+pub(crate) mod once;
 #[cfg(CONFIG_PTRECLAIM_KUNIT_TEST)]
 pub(crate) mod testing;
 pub(crate) mod time;

@@ -14,12 +14,6 @@ pub(crate) fn seconds(seconds: u64) -> u64 {
     seconds * u64::from(kernel::bindings::HZ)
 }
 
-/// A clock in nanoseconds, for differences on this CPU. It runs on while somebody else has the CPU.
-pub(crate) fn cpu_clock() -> u64 {
-    // SAFETY: Any context.
-    unsafe { super::bindings::ptr_shim_clock() }
-}
-
 /// Lets others run. May sleep.
 pub(crate) fn yield_if_needed() {
     // SAFETY: No lock is held: callers may sleep.

@@ -51,8 +51,8 @@ extern "C" fn ptreclaim_scan() -> bool {
 pub(crate) struct Settings {
     /// `scan_age_ms`, in jiffies.
     pub(crate) age: u64,
-    /// `scan_budget_us`, in nanoseconds.
-    pub(crate) budget: u64,
+    /// `scan_budget_us`.
+    pub(crate) budget_us: i64,
     /// `zero_pages`.
     pub(crate) zero_pages: bool,
 }
@@ -64,7 +64,7 @@ impl Settings {
         unsafe {
             Self {
                 age: bindings::ptr_shim_scan_age() as u64,
-                budget: bindings::ptr_shim_scan_budget(),
+                budget_us: i64::from(bindings::ptr_shim_scan_budget_us()),
                 zero_pages: bindings::ptr_shim_scan_zero_pages(),
             }
         }
