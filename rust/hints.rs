@@ -11,6 +11,7 @@ use crate::sys::{
         MmSlot,
         Offered, //
     },
+    pressure,
     work, //
 };
 use kernel::{
@@ -39,6 +40,8 @@ pub(crate) struct Slot {
     pub(crate) waiting: Atomic<u32>,
     /// A [`crate::patience::Patience`].
     pub(crate) patience: Atomic<u64>,
+    /// When memory was short and nothing was found here, in jiffies.
+    pub(crate) fruitless: Atomic<u64>,
 }
 
 static TABLE: [Slot; SLOTS] = [const {
@@ -46,6 +49,7 @@ static TABLE: [Slot; SLOTS] = [const {
         mm: MmSlot::new(),
         waiting: Atomic::new(0),
         patience: Atomic::new(0),
+        fruitless: Atomic::new(0),
     }
 }; SLOTS];
 
@@ -77,6 +81,7 @@ fn find_room(mm: &Mm, first: usize) {
         match slot.mm.offer(mm) {
             Offered::Known => return,
             Offered::New => {
+                pressure::has_tables(mm);
                 work::arm();
                 return;
             }

@@ -27,6 +27,8 @@ mod pgtable;
 #[deny(unsafe_code)]
 mod policy;
 #[deny(unsafe_code)]
+mod pressure;
+#[deny(unsafe_code)]
 mod reclaim;
 #[deny(unsafe_code)]
 mod scanner;
@@ -60,6 +62,7 @@ module! {
 struct PtReclaim {
     _device: sys::device::Device,
     _hook: sys::hook::Hook,
+    _pressure: sys::pressure::Pressure,
     _work: sys::work::Work,
     _hints: hints::Hints,
     _stats: stats::Files,
@@ -71,6 +74,7 @@ impl kernel::Module for PtReclaim {
         let stats = stats::Files::new()?;
         let hints = hints::Hints::new();
         let work = sys::work::Work::start()?;
+        let pressure = sys::pressure::Pressure::new()?;
         let hook = sys::hook::Hook::start()?;
         let device = sys::device::Device::new()?;
         pr_info!(
@@ -80,6 +84,7 @@ impl kernel::Module for PtReclaim {
         Ok(Self {
             _device: device,
             _hook: hook,
+            _pressure: pressure,
             _work: work,
             _hints: hints,
             _stats: stats,

@@ -212,6 +212,11 @@ impl<'m> Sweep<'m> {
         found
     }
 
+    /// How many tables it has freed so far.
+    pub(crate) fn freed(&self) -> u64 {
+        self.found.freed
+    }
+
     fn key(&self, addr: usize) -> Key {
         Key::new(self.mm.as_raw() as u64, addr)
     }

@@ -112,11 +112,22 @@ void ptr_shim_device_stop(void);
 struct mm_struct *ptr_shim_request_mm(int pidfd, bool dry_run);
 unsigned long ptr_shim_task_size(void);
 
+/* helpers/pressure.c: the shrinker and the OOM notifier. */
+int ptr_shim_pressure_start(void);
+void ptr_shim_pressure_stop(void);
+void ptr_shim_has_tables(struct mm_struct *mm);
+bool ptr_shim_mm_in_memcg(struct mm_struct *mm, struct mem_cgroup *memcg);
+unsigned long ptr_shim_spare_tables(struct mm_struct *mm);
+unsigned int ptr_shim_nodes(void);
+
 /* rust/sys/: called by the kernel through pt_reclaim_ops, and by helpers/. */
 pt_reclaim_zap_t ptreclaim_zap;
 pt_reclaim_hint_t ptreclaim_hint;
 pt_reclaim_fork_t ptreclaim_fork;
 bool ptreclaim_scan(void);
+unsigned long ptreclaim_count(int nid, struct mem_cgroup *memcg);
+unsigned long ptreclaim_shrink(int nid, struct mem_cgroup *memcg, unsigned long most);
+unsigned long ptreclaim_before_oom(void);
 long ptreclaim_ioctl(unsigned int cmd, unsigned long arg);
 
 #ifdef PTRECLAIM_KUNIT

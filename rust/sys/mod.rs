@@ -9,6 +9,7 @@ pub(crate) mod events;
 pub(crate) mod hook;
 pub(crate) mod mm;
 pub(crate) mod once;
+pub(crate) mod pressure;
 #[cfg(CONFIG_PTRECLAIM_KUNIT_TEST)]
 pub(crate) mod testing;
 pub(crate) mod time;

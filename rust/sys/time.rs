@@ -14,6 +14,11 @@ pub(crate) fn seconds(seconds: u64) -> u64 {
     seconds * u64::from(kernel::bindings::HZ)
 }
 
+/// So many milliseconds, in jiffies.
+pub(crate) fn milliseconds(milliseconds: u64) -> u64 {
+    (milliseconds * u64::from(kernel::bindings::HZ)).div_ceil(1000)
+}
+
 /// Lets others run. May sleep.
 pub(crate) fn yield_if_needed() {
     // SAFETY: No lock is held: callers may sleep.
