@@ -11,7 +11,12 @@ use crate::sys::{
         MmSlot,
         Offered, //
     },
+    once::{
+        read_once,
+        write_once, //
+    },
     pressure,
+    time::jiffies,
     work, //
 };
 use kernel::{
@@ -40,8 +45,19 @@ pub(crate) struct Slot {
     pub(crate) waiting: Atomic<u32>,
     /// A [`crate::patience::Patience`].
     pub(crate) patience: Atomic<u64>,
+    /// When its memory cgroup was told, in jiffies.
+    announced: Atomic<u64>,
     /// When memory was short and nothing was found here, in jiffies.
     pub(crate) fruitless: Atomic<u64>,
+}
+
+impl Slot {
+    /// Has reclaim in the memory cgroup of `mm` ask for its tables. Again each jiffy in which there is
+    /// a hint, since it may move to another cgroup.
+    fn announce(&self, mm: &Mm) {
+        write_once(&self.announced, jiffies());
+        pressure::has_tables(mm);
+    }
 }
 
 static TABLE: [Slot; SLOTS] = [const {
@@ -49,6 +65,7 @@ static TABLE: [Slot; SLOTS] = [const {
         mm: MmSlot::new(),
         waiting: Atomic::new(0),
         patience: Atomic::new(0),
+        announced: Atomic::new(0),
         fruitless: Atomic::new(0),
     }
 }; SLOTS];
@@ -60,7 +77,10 @@ static OVERFLOW: Atomic<bool> = Atomic::new(false);
 #[inline]
 pub(crate) fn hint(mm: &Mm) {
     let first = home(mm);
-    if TABLE.get(first).is_some_and(|slot| slot.mm.is_hinted_at(mm)) {
+    if TABLE
+        .get(first)
+        .is_some_and(|slot| slot.mm.is_hinted_at(mm) && read_once(&slot.announced) == jiffies())
+    {
         return;
     }
     find_room(mm, first);
@@ -79,11 +99,10 @@ fn find_room(mm: &Mm, first: usize) {
             return;
         };
         match slot.mm.offer(mm) {
-            Offered::Known => return,
+            Offered::Known => return slot.announce(mm),
             Offered::New => {
-                pressure::has_tables(mm);
-                work::arm();
-                return;
+                slot.announce(mm);
+                return work::arm();
             }
             Offered::Full => {}
         }

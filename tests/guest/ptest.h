@@ -33,8 +33,8 @@ struct test_case {
 
 /* Each theme is one file with one such list, ended by an empty entry. */
 extern const struct test_case dontneed_cases[], shared_cases[], unmap_cases[],
-	marker_cases[], later_cases[], upper_cases[], huge_cases[],
-	reap_cases[], survive_cases[], race_cases[];
+	marker_cases[], later_cases[], pressure_cases[], upper_cases[],
+	huge_cases[], reap_cases[], survive_cases[], race_cases[];
 
 /* What a case expects, for the heads of KTAP lines. */
 #define FREED		"freed at once"
