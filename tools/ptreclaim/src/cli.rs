@@ -22,6 +22,7 @@ pub struct Cli {
 pub enum Command {
     Top(Top),
     Show(Show),
+    Reclaim(Reclaim),
 }
 
 /// Show the processes with the most page tables to free
@@ -58,6 +59,32 @@ pub struct Show {
     /// Only the totals, no map
     #[arg(long)]
     pub no_map: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Free the empty page tables of processes
+///
+/// Needs the module, and the rights that process_madvise(2) asks for: root, as a rule. Ctrl-C ends
+/// it after the table at hand, and shows what was done.
+#[derive(Args, Clone, Debug)]
+#[command(
+    override_usage = "ptreclaim reclaim [OPTIONS] <PID>...\n       ptreclaim reclaim [OPTIONS] --all"
+)]
+pub struct Reclaim {
+    /// The processes
+    #[arg(value_name = "PID", required_unless_present = "all")]
+    pub pids: Vec<Pid>,
+    /// All processes, those with the most page tables first
+    #[arg(long, conflicts_with = "pids")]
+    pub all: bool,
+    /// Look, free nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Also free tables that hold only zero pages, as reading untouched memory leaves them
+    #[arg(long)]
+    pub zero_pages: bool,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

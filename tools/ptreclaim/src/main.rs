@@ -3,7 +3,7 @@
 //! `ptreclaim`: shows and frees page tables that map nothing.
 //!
 //! From the pages of a process to what can be freed: `pagemap`, `tables`, `survey`. From there to
-//! the user: `top`, `show`.
+//! the user: `top`, `show`. `reclaim` is about freeing, with a `device`, and `free` its command.
 
 #![deny(unsafe_code)]
 
@@ -11,14 +11,19 @@ mod cli;
 mod device;
 mod error;
 mod fold;
+mod free;
 mod help;
+mod interrupt;
 mod live;
 mod map;
 mod maps;
 mod output;
 mod pagemap;
 mod process;
+mod progress;
+mod reclaim;
 mod show;
+mod slices;
 mod survey;
 mod sys;
 mod system;
@@ -40,6 +45,7 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Top(args) => top::run(args),
         Command::Show(args) => show::run(args),
+        Command::Reclaim(args) => free::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
