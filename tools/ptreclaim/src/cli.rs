@@ -23,6 +23,7 @@ pub enum Command {
     Top(Top),
     Show(Show),
     Reclaim(Reclaim),
+    Stat(Stat),
 }
 
 /// Show the processes with the most page tables to free
@@ -86,6 +87,17 @@ pub struct Reclaim {
     #[arg(long)]
     pub zero_pages: bool,
     /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Show what the module counts, its parameters, and the system's page tables
+#[derive(Args, Clone, Debug)]
+pub struct Stat {
+    /// Show what changes, every so many seconds, until ctrl-C
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub watch: Option<Duration>,
+    /// Print one JSON object; with --watch one per line
     #[arg(long)]
     pub json: bool,
 }

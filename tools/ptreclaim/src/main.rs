@@ -24,6 +24,7 @@ mod progress;
 mod reclaim;
 mod show;
 mod slices;
+mod stat;
 mod survey;
 mod sys;
 mod system;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Top(args) => top::run(args),
         Command::Show(args) => show::run(args),
         Command::Reclaim(args) => free::run(args),
+        Command::Stat(args) => stat::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
