@@ -4,7 +4,7 @@
 
 use crate::process::Pid;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// Show and free page tables that map nothing
 ///
@@ -24,6 +24,12 @@ pub enum Command {
     Show(Show),
     Reclaim(Reclaim),
     Stat(Stat),
+    /// Write man pages and shell completions into a folder
+    #[command(hide = true)]
+    Generate {
+        /// The folder; made if it is not there
+        dir: PathBuf,
+    },
 }
 
 /// Show the processes with the most page tables to free

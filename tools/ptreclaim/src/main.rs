@@ -12,6 +12,7 @@ mod device;
 mod error;
 mod fold;
 mod free;
+mod generate;
 mod help;
 mod interrupt;
 mod live;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Show(args) => show::run(args),
         Command::Reclaim(args) => free::run(args),
         Command::Stat(args) => stat::run(args),
+        Command::Generate { dir } => generate::run(dir),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
