@@ -17,6 +17,9 @@ help:
 #: make modules_install  install it                         [KDIR=, INSTALL_MOD_PATH=]
 #: make clean            remove what these two built
 #:
+#: make command          the command ptreclaim, its man pages and completions
+#: make install-command  install them                       [PREFIX=/usr/local, DESTDIR=]
+#:
 #: make lint             rustfmt, clippy, checkpatch, rustdoc
 #: make kernel           only build the guest's kernel      [KSRC=7.2 tree]
 #: make kunit            the KUnit suites, built into a kernel by kunit.py
@@ -47,9 +50,34 @@ BUILT := *.o *.ko *.mod *.mod.c .*.cmd .*.d *.rmeta modules.order Module.symvers
 clean:
 	@find . -path ./.git -prune -o -type f \( -false $(BUILT:%=-o -name '%') \) -exec rm {} +
 
+# Built in the cache of whoever says sudo: root need not have cargo.
+PREFIX ?= /usr/local
+BUILDER_HOME := $(if $(SUDO_USER),$(shell getent passwd $(SUDO_USER) | cut -d: -f6),$(HOME))
+COMMAND := $(or $(XDG_CACHE_HOME),$(BUILDER_HOME)/.cache)/ptreclaim/command
+command:
+	@CARGO_TARGET_DIR=$(COMMAND) cargo build --release --locked --manifest-path tools/ptreclaim/Cargo.toml
+	@$(COMMAND)/release/ptreclaim generate $(COMMAND)/share
+	@echo "built $(COMMAND)/release/ptreclaim"
+
+$(COMMAND)/release/ptreclaim:
+	@$(MAKE) command
+
+# What was built last.
+install-command: $(COMMAND)/release/ptreclaim
+	install -D -m 755 $(COMMAND)/release/ptreclaim $(DESTDIR)$(PREFIX)/bin/ptreclaim
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(COMMAND)/share/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -D -m 644 $(COMMAND)/share/completions/ptreclaim.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ptreclaim
+	install -D -m 644 $(COMMAND)/share/completions/_ptreclaim \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ptreclaim
+	install -D -m 644 $(COMMAND)/share/completions/ptreclaim.fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ptreclaim.fish
+
 export KSRC
 ifeq ($(origin KDIR),command line)
 export KDIR
 endif
 
-.PHONY: help run test bench doctor lint shell kernel kunit modules modules_install clean
+.PHONY: help run test bench doctor lint shell kernel kunit modules modules_install clean \
+	command install-command
