@@ -55,7 +55,7 @@ PREFIX ?= /usr/local
 BUILDER_HOME := $(if $(SUDO_USER),$(shell getent passwd $(SUDO_USER) | cut -d: -f6),$(HOME))
 COMMAND := $(or $(XDG_CACHE_HOME),$(BUILDER_HOME)/.cache)/ptreclaim/command
 command:
-	@CARGO_TARGET_DIR=$(COMMAND) cargo build --release --locked --manifest-path tools/ptreclaim/Cargo.toml
+	@CARGO_TARGET_DIR=$(COMMAND) cargo build --release --manifest-path tools/ptreclaim/Cargo.toml
 	@$(COMMAND)/release/ptreclaim generate $(COMMAND)/share
 	@echo "built $(COMMAND)/release/ptreclaim"
 
