@@ -5,7 +5,7 @@
 //!
 //! A table that comes back soon after it was freed cost two allocations for nothing. Each time that
 //! a fourth of what was freed comes back, the address space is given twice the time, up to 64 times
-//! the age asked for; each time that this time passes without, half of it again.
+//! the age asked for; when sixteen times as long passes without, half of it again.
 
 /// What is known of one address space. All times in jiffies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +19,9 @@ pub(crate) struct Patience {
 }
 
 const MAX_LEVEL: u32 = 6;
+/// How many times its age a table counts as freed a moment ago, and nothing must come back.
+const WATCHED: u64 = 4;
+const FORGIVEN: u64 = 16;
 const FREED_BITS: u32 = 28;
 const MAX_FREED: u32 = (1 << FREED_BITS) - 1;
 
@@ -44,7 +47,7 @@ impl Patience {
 
     /// How long a table counts as freed a moment ago.
     pub(crate) fn window(self, age: u64) -> u64 {
-        self.age(age).max(1) * 4
+        self.age(age).max(1) * WATCHED
     }
 
     /// Whether tables that come back are of interest.
@@ -66,7 +69,7 @@ impl Patience {
                 freed: 0,
                 since: stamp,
             };
-        } else if self.elapsed(now) >= self.window(age) {
+        } else if self.elapsed(now) >= self.age(age).max(1) * FORGIVEN {
             new = Self {
                 level: self.level.saturating_sub(1),
                 freed: 0,

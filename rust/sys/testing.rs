@@ -194,3 +194,8 @@ pub(crate) fn mm() -> Result<&'static MmWithUser> {
     // used in it.
     Ok(unsafe { MmWithUser::from_raw(mm.as_raw()) })
 }
+
+/// Sleeps for so many milliseconds, or a bit longer.
+pub(crate) fn pause(milliseconds: u32) {
+    kernel::time::delay::fsleep(kernel::time::Delta::from_millis(i64::from(milliseconds)));
+}

@@ -6,3 +6,4 @@
 mod pgtable;
 mod reclaim;
 mod shim;
+mod sweep;

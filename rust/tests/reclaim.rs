@@ -9,8 +9,15 @@ mod tests {
     use super::*;
     use crate::{
         outcome::Outcome,
-        pgtable::{zapped::Verdict, PTRS_PER_PTE},
+        pgtable::{
+            zapped::{
+                Verdict,
+                ZappedTable, //
+            },
+            PTRS_PER_PTE, //
+        },
         reclaim::{
+            is_live,
             set_refill_interval,
             zap_end, //
         },
@@ -48,12 +55,20 @@ mod tests {
         outcome
     }
 
+    /// As `ptreclaim_zap()` does it.
+    fn zap_like_the_hook(zapped: ZappedTable<'_>) -> Verdict {
+        if is_live(&zapped) {
+            return Verdict::Keep;
+        }
+        zap_end(zapped)
+    }
+
     fn zap_again(map: Mapping, page: usize, pages: usize, how: How) -> Result<Outcome> {
-        let mut counts = [0; 16];
+        let mut counts = [0; Outcome::ALL.len()];
         for (count, outcome) in counts.iter_mut().zip(Outcome::ALL) {
             *count = outcome.counted();
         }
-        let verdict = map.zapped(0, page, pages, how, zap_end)?;
+        let verdict = map.zapped(0, page, pages, how, zap_like_the_hook)?;
         let mut grown = Outcome::ALL
             .iter()
             .zip(counts)

@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `rust/policy.rs` as it is in the module, and what must be true of it.
+//! The module's pure logic as it is in the module, and what must be true of it.
 
+#[path = "../../../rust/bits.rs"]
+#[allow(dead_code)]
+mod bits;
+#[path = "../../../rust/patience.rs"]
+#[allow(dead_code)]
+mod patience;
 #[path = "../../../rust/policy.rs"]
 #[allow(dead_code)]
 mod policy;
+#[path = "../../../rust/stamp.rs"]
+#[allow(dead_code)]
+mod stamp;
 
+#[cfg(test)]
+mod scan_tests;
 #[cfg(test)]
 mod tests;
