@@ -26,7 +26,7 @@ fn word(key: Key) -> Option<&'static Atomic<u64>> {
 /// What is remembered of the table, or of another one with the same hash.
 #[inline]
 pub(crate) fn recall(key: Key) -> Memory {
-    Memory::from_word(word(key).map_or(0, |word| read_once(word)))
+    Memory::from_word(word(key).map_or(0, read_once))
 }
 
 /// Remembers `memory` of the table.

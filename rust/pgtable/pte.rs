@@ -40,7 +40,7 @@ pub(crate) enum Contents {
 
 /// The frame of an entry, wherever the encryption bit is, and `_PAGE_PRESENT`: what
 /// `ptr_zero_pte` has.
-const PAGE: u64 = (1 << 52) - (1 << 12) | 1 << 0;
+const PAGE: u64 = ((1 << 52) - (1 << 12)) | (1 << 0);
 
 /// Whether the value maps the zero page. Not if that is `PROT_NONE`: on x86 its frame is inverted.
 #[inline]

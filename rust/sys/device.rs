@@ -103,7 +103,7 @@ impl Arg {
         let known = (request.size as usize).min(size_of::<ptreclaim_request>());
         // SAFETY: The struct has no padding: all of its bytes are initialized.
         let bytes = unsafe {
-            slice::from_raw_parts((request as *const ptreclaim_request).cast::<u8>(), known)
+            slice::from_raw_parts(core::ptr::from_ref(request).cast::<u8>(), known)
         };
         UserSlice::new(UserPtr::from_addr(self.0), known)
             .writer()
