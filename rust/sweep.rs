@@ -36,6 +36,7 @@ use crate::{
         Memory, //
     },
     stamp::Stamp,
+    stats,
     sys::{
         events::{
             self,
@@ -200,6 +201,7 @@ impl<'m> Sweep<'m> {
         let found = self.found;
         let ns = self.since.elapsed().as_nanos().unsigned_abs();
         found.count();
+        stats::scan_took(ns);
         events::scan_end(|| End {
             mm: self.mm,
             by: self.aim.by,
