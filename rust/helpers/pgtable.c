@@ -8,7 +8,6 @@
  */
 #include <linux/mm.h>
 #include <linux/pgtable.h>
-#include <linux/rmap.h>
 #include <linux/swap.h>
 #include <linux/leafops.h>
 
@@ -18,7 +17,6 @@
 void __weak flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned long end,
 			       unsigned int stride_shift, bool freed_tables);
 extern typeof(pte_free_defer) pte_free_defer __weak;
-extern typeof(mm_find_pmd) mm_find_pmd __weak;
 
 spinlock_t *ptr_shim_pmd_lockptr(struct mm_struct *mm, pmd_t *pmd)
 {
@@ -51,10 +49,27 @@ void ptr_shim_unlock(spinlock_t *lock)
 	spin_unlock(lock);
 }
 
-/* The mmap or VMA lock is held: PMD tables stay. */
+/*
+ * The entry for @addr; NULL if there is no PMD table. The mmap or VMA lock is
+ * held: PMD tables stay. As mm_find_pmd(), which takes a huge PUD for a table:
+ * one may be there by now, and its memory is no page table.
+ */
 pmd_t *ptr_shim_find_pmd(struct mm_struct *mm, unsigned long addr)
 {
-	return mm_find_pmd(mm, addr);
+	pgd_t *pgdp = pgd_offset(mm, addr);
+	p4d_t *p4dp;
+	pud_t *pudp, pud;
+
+	if (!pgd_present(pgdp_get(pgdp)))
+		return NULL;
+	p4dp = p4d_offset(pgdp, addr);
+	if (!p4d_present(p4dp_get(p4dp)))
+		return NULL;
+	pudp = pud_offset(p4dp, addr);
+	pud = READ_ONCE(*pudp);
+	if (!pud_present(pud) || pud_leaf(pud) || pud_bad(pud))
+		return NULL;
+	return pmd_offset_lockless(pudp, pud, addr);
 }
 
 /* mmap_lock is held, so the answer holds as long. */

@@ -40,7 +40,7 @@ pub(crate) struct PmdSlot<'a> {
 
 impl<'a> PmdSlot<'a> {
     /// Locks the entry for `addr`, and with it the other entries of its PMD table; spins. `None` if
-    /// there is no PMD table, or a huge page, as `mm_find_pmd()` (`mm/rmap.c`) finds it.
+    /// there is no PMD table, or a page of 1 GiB.
     pub(crate) fn new(cover: &'a Cover<'_>, addr: usize) -> Option<Self> {
         let mm = cover.mm().as_raw();
         if !cover.has(addr & !(PMD_SIZE - 1)) {
