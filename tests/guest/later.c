@@ -4,18 +4,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "ptest.h"
+#include "uffd.h"
 
 #ifndef UFFD_FEATURE_MOVE
 #define UFFD_FEATURE_MOVE	(1 << 16)
@@ -34,19 +33,6 @@ static char *filled(int flags, int fd)
 	fill(p, SIZE, KIB(64), 1);
 	left(NR, NR, NR);
 	return p;
-}
-
-/* Reclaim of the range, until no page is left in its tables. */
-static void page_out(char *p, size_t len)
-{
-	int i;
-
-	for (i = 0; i < 50 && pages_with(p, len, PM_PRESENT); i++) {
-		advise(p, len, MADV_PAGEOUT);
-		nap(20);
-	}
-	CHECK(!pages_with(p, len, PM_PRESENT | PM_SWAP),
-	      "%zu pages stay mapped", pages_with(p, len, PM_PRESENT | PM_SWAP));
 }
 
 static void lazyfree(void)
@@ -322,15 +308,9 @@ static void fork_after_pieces(void)
 
 static int uffd(uint64_t features, char *p)
 {
-	struct uffdio_api api = { .api = UFFD_API, .features = features };
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)p, SIZE },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int fd = SYS(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
+	int fd = uffd_open(features);
 
-	SYS(ioctl(fd, UFFDIO_API, &api));
-	SYS(ioctl(fd, UFFDIO_REGISTER, &reg));
+	uffd_watch(fd, p, SIZE, UFFDIO_REGISTER_MODE_MISSING);
 	return fd;
 }
 

@@ -2,62 +2,12 @@
 /* Entries that are not pages, and yet make a table useful. */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ptest.h"
-
-#ifndef UFFD_FEATURE_WP_UNPOPULATED
-#define UFFD_FEATURE_WP_UNPOPULATED	(1 << 13)
-#endif
-#ifndef UFFD_FEATURE_POISON
-#define UFFD_FEATURE_POISON		(1 << 14)
-#define UFFDIO_POISON_NR		0x08
-struct uffdio_poison {
-	struct uffdio_range range;
-	uint64_t mode;
-	int64_t updated;
-};
-#define UFFDIO_POISON	_IOWR(UFFDIO, UFFDIO_POISON_NR, struct uffdio_poison)
-#endif
-
-static int uffd(uint64_t features)
-{
-	struct uffdio_api api = { .api = UFFD_API, .features = features };
-	int fd = SYS(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
-
-	SYS(ioctl(fd, UFFDIO_API, &api));
-	return fd;
-}
-
-static void watch(int fd, char *p, size_t len, uint64_t how)
-{
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)p, len }, .mode = how,
-	};
-
-	SYS(ioctl(fd, UFFDIO_REGISTER, &reg));
-}
-
-static void unwatch(int fd, char *p, size_t len)
-{
-	struct uffdio_range range = { (uintptr_t)p, len };
-
-	SYS(ioctl(fd, UFFDIO_UNREGISTER, &range));
-}
-
-static void protect(int fd, char *p, size_t len, bool on)
-{
-	struct uffdio_writeprotect wp = {
-		.range = { (uintptr_t)p, len },
-		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
-	};
-
-	SYS(ioctl(fd, UFFDIO_WRITEPROTECT, &wp));
-}
+#include "uffd.h"
 
 /* One guard page per table; all else of the table is given back around it. */
 static void guard_kept(void)
@@ -118,12 +68,12 @@ static void guard_removed(void)
 /* Markers of anonymous memory go with a zap, and then so does the table. */
 static void uffd_wp_anon(void)
 {
-	int fd = uffd(UFFD_FEATURE_WP_UNPOPULATED);
+	int fd = uffd_open(UFFD_FEATURE_WP_UNPOPULATED);
 	char *p = map_anon(SIZE);
 
 	mark();
-	watch(fd, p, SIZE, UFFDIO_REGISTER_MODE_WP);
-	protect(fd, p, SIZE, true);
+	uffd_watch(fd, p, SIZE, UFFDIO_REGISTER_MODE_WP);
+	uffd_protect(fd, p, SIZE, true);
 	left(NR, NR, NR);
 	counters_mark();
 	advise_pieces(p, SIZE - MIB(1), MIB(1), MADV_DONTNEED);
@@ -133,20 +83,20 @@ static void uffd_wp_anon(void)
 	      "markers were lost");
 	advise(p + SIZE - MIB(1), MIB(1), MADV_DONTNEED);
 	left(NR, NR, 0);
-	unwatch(fd, p, SIZE);
+	uffd_unwatch(fd, p, SIZE);
 	verify_zero(p, SIZE, KIB(64));
 }
 
 /* For a file, a zap leaves the markers where the protected pages were. */
 static void uffd_wp_file(void)
 {
-	int fd = uffd(UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
+	int fd = uffd_open(UFFD_FEATURE_WP_HUGETLBFS_SHMEM);
 	char *p = map_shared(SIZE);
 
-	watch(fd, p, SIZE, UFFDIO_REGISTER_MODE_WP);
+	uffd_watch(fd, p, SIZE, UFFDIO_REGISTER_MODE_WP);
 	mark();
 	fill(p, SIZE, KIB(64), 1);
-	protect(fd, p, SIZE, true);
+	uffd_protect(fd, p, SIZE, true);
 	left(NR, NR, NR);
 	counters_mark();
 	advise_pieces(p, SIZE, KIB(64), MADV_DONTNEED);
@@ -160,7 +110,7 @@ static void uffd_wp_file(void)
 	      "markers were lost");
 	advise(p, SIZE, MADV_DONTNEED);
 	left(NR, NR, NR);
-	unwatch(fd, p, SIZE);
+	uffd_unwatch(fd, p, SIZE);
 	left(NR, NR, NR);
 	background(0);
 	CHECK(pages_with(p, SIZE, PM_UFFD_WP) == 0, "markers are left");
@@ -169,14 +119,14 @@ static void uffd_wp_file(void)
 
 static void uffd_unregister(void)
 {
-	int fd = uffd(UFFD_FEATURE_WP_UNPOPULATED);
+	int fd = uffd_open(UFFD_FEATURE_WP_UNPOPULATED);
 	char *p = map_anon(SIZE);
 
 	mark();
-	watch(fd, p, SIZE, UFFDIO_REGISTER_MODE_WP);
-	protect(fd, p, SIZE, true);
+	uffd_watch(fd, p, SIZE, UFFDIO_REGISTER_MODE_WP);
+	uffd_protect(fd, p, SIZE, true);
 	left(NR, NR, NR);
-	unwatch(fd, p, SIZE);
+	uffd_unwatch(fd, p, SIZE);
 	left(NR, NR, NR);
 	background(0);
 	CHECK(pages_with(p, SIZE, PM_UFFD_WP) == 0, "markers are left");
@@ -186,13 +136,13 @@ static void uffd_unregister(void)
 /* Poison is dropped by DONTNEED of it, and kept by DONTNEED beside it. */
 static void uffd_poison(void)
 {
-	int fd = uffd(UFFD_FEATURE_POISON);
+	int fd = uffd_open(UFFD_FEATURE_POISON);
 	char *p = map_anon(SIZE);
 	size_t i;
 
 	mark();
 	fill(p, SIZE, KIB(64), 1);
-	watch(fd, p, SIZE, UFFDIO_REGISTER_MODE_MISSING);
+	uffd_watch(fd, p, SIZE, UFFDIO_REGISTER_MODE_MISSING);
 	for (i = 0; i < SIZE; i += TABLE) {
 		struct uffdio_poison po = {
 			.range = { (uintptr_t)p + i + PAGE, PAGE },
@@ -210,23 +160,8 @@ static void uffd_poison(void)
 	for (i = 0; i < SIZE; i += TABLE)
 		advise(p + i + PAGE, PAGE, MADV_DONTNEED);
 	left(NR, NR, 0);
-	unwatch(fd, p, SIZE);
+	uffd_unwatch(fd, p, SIZE);
 	verify_zero(p, SIZE, KIB(64));
-}
-
-/* Moves out to swap; fails when there is none. */
-static void swap_out(char *p, size_t len)
-{
-	size_t pages = pages_with(p, len, PM_PRESENT), i;
-
-	for (i = 0; i < 50; i++) {
-		advise(p, len, MADV_PAGEOUT);
-		if (pages_with(p, len, PM_SWAP) == pages)
-			return;
-		nap(20);
-	}
-	FAIL("%zu of %zu pages went to swap", pages_with(p, len, PM_SWAP),
-	     pages);
 }
 
 static void swapped(void)

@@ -411,3 +411,29 @@ void advise_pieces(char *addr, size_t len, size_t piece, int advice)
 	for (i = 0; i < len; i += piece)
 		advise(addr + i, len - i < piece ? len - i : piece, advice);
 }
+
+void page_out(char *p, size_t len)
+{
+	int i;
+
+	for (i = 0; i < 50 && pages_with(p, len, PM_PRESENT); i++) {
+		advise(p, len, MADV_PAGEOUT);
+		nap(20);
+	}
+	CHECK(!pages_with(p, len, PM_PRESENT | PM_SWAP),
+	      "%zu pages stay mapped", pages_with(p, len, PM_PRESENT | PM_SWAP));
+}
+
+void swap_out(char *p, size_t len)
+{
+	size_t pages = pages_with(p, len, PM_PRESENT), i;
+
+	for (i = 0; i < 50; i++) {
+		advise(p, len, MADV_PAGEOUT);
+		if (pages_with(p, len, PM_SWAP) == pages)
+			return;
+		nap(20);
+	}
+	FAIL("%zu of %zu pages went to swap", pages_with(p, len, PM_SWAP),
+	     pages);
+}

@@ -126,6 +126,11 @@ void in_child(void (*fn)(void *), void *arg);
 void advise(char *addr, size_t len, int advice);
 void advise_pieces(char *addr, size_t len, size_t piece, int advice);
 
+/* Reclaim of the range, until no page is left in its tables, or until all of
+ * them are in swap; fails if that does not come to be. */
+void page_out(char *addr, size_t len);
+void swap_out(char *addr, size_t len);
+
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED	24
 #endif
