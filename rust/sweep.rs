@@ -191,6 +191,8 @@ impl<'m> Sweep<'m> {
         if self.aim.free {
             self.free(start, &empty, false);
             self.free(start, &zero_only, true);
+        } else {
+            self.foresee(start, &zero_only);
         }
         let next = start.checked_add(PUD_SIZE)?;
         (next < range.end).then_some(next)
@@ -306,6 +308,27 @@ impl<'m> Sweep<'m> {
             return false;
         }
         true
+    }
+
+    /// Counts those tables of `seen` whose zero pages would have to stay. May wait.
+    fn foresee(&mut self, start: usize, seen: &Bits) {
+        let mut from = 0;
+        while let Some(index) = seen.next(from) {
+            let addr = start + index * PMD_SIZE;
+            from = index + 1;
+            let cover = Cover::vma(self.mm, addr).unwrap_or_else(|| Cover::mmap(self.mm));
+            let Some(slot) = PmdSlot::new(&cover, addr) else {
+                self.found.keep(Outcome::NoVma);
+                continue;
+            };
+            let why = match slot.table(0) {
+                Some(table) => table.keeps_zero_pages(&cover),
+                None => Some(Outcome::NoVma),
+            };
+            if let Some(why) = why {
+                self.found.keep(why);
+            }
+        }
     }
 
     /// Frees the tables of `due`, those in one VMA under its lock, the others under `mmap_lock`.

@@ -89,7 +89,8 @@ int ptr_shim_table_node(pmd_t pmd);
 unsigned long *ptr_shim_table_word(pmd_t pmd);
 enum ptr_zero_keep ptr_shim_keeps_zero_pages(struct mm_struct *mm, struct vm_area_struct *vma,
 					     unsigned long start, unsigned long end);
-bool ptr_shim_clear_zero_pages(struct mm_struct *mm, unsigned long addr, pte_t *pte);
+bool ptr_shim_any_soft_dirty(pte_t *pte);
+void ptr_shim_clear_zero_pages(struct mm_struct *mm, unsigned long addr, pte_t *pte);
 void ptr_shim_invalidate_start(struct mmu_notifier_range *range, struct mm_struct *mm,
 			       unsigned long start, unsigned long end);
 void ptr_shim_invalidate_end(struct mmu_notifier_range *range);

@@ -108,24 +108,30 @@ enum ptr_zero_keep ptr_shim_keeps_zero_pages(struct mm_struct *mm, struct vm_are
 	return PTR_ZERO_DROP;
 }
 
-/*
- * Both locks are held, and the table holds zero pages and nothing else. False,
- * and nothing done, if one is soft-dirty: pagemap shows that. As zap_pte_range()
- * takes zero pages away; they are in no counter but KSM's.
- */
-bool ptr_shim_clear_zero_pages(struct mm_struct *mm, unsigned long addr, pte_t *pte)
+/* The PTE lock is held. */
+bool ptr_shim_any_soft_dirty(pte_t *pte)
 {
 	int i;
 
 	for (i = 0; i < PTRS_PER_PTE; i++)
 		if (pte_soft_dirty(ptep_get(pte + i)))
-			return false;
+			return true;
+	return false;
+}
+
+/*
+ * Both locks are held, and the table holds zero pages and nothing else; none is
+ * soft-dirty, which pagemap shows. As zap_pte_range() takes zero pages away;
+ * they are in no counter but KSM's.
+ */
+void ptr_shim_clear_zero_pages(struct mm_struct *mm, unsigned long addr, pte_t *pte)
+{
+	int i;
 
 	for (i = 0; i < PTRS_PER_PTE; i++, addr += PAGE_SIZE) {
 		if (!pte_none(ptep_get(pte + i)))
 			ksm_might_unmap_zero_page(mm, ptep_get_and_clear(mm, addr, pte + i));
 	}
-	return true;
 }
 
 void ptr_shim_invalidate_start(struct mmu_notifier_range *range, struct mm_struct *mm,

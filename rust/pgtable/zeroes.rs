@@ -62,6 +62,19 @@ impl Drop for Invalidation<'_> {
 }
 
 impl<'l> PteTable<'l> {
+    /// Why the table must stay, if it must: it has not only zero pages any more, or whose they are.
+    pub(crate) fn keeps_zero_pages(&self, cover: &Cover<'_>) -> Option<Outcome> {
+        match self.ptes().contents() {
+            Contents::Used(_) => Some(Outcome::Busy),
+            Contents::Nothing => None,
+            Contents::ZeroPages => cover.keeps_zero_pages(self.addr()).or_else(|| {
+                let ptes = self.ptes().as_ptr().cast_mut().cast();
+                // SAFETY: *pte-lock*.
+                unsafe { bindings::ptr_shim_any_soft_dirty(ptes) }.then_some(Outcome::ZeroSoftDirty)
+            }),
+        }
+    }
+
     /// Takes out the zero pages, if there is nothing else; or why that cannot be.
     ///
     /// The table must be unlinked and flushed like any other before its locks go: until then CPUs may
@@ -75,25 +88,17 @@ impl<'l> PteTable<'l> {
         if !invalidation.addrs.contains(&addr) {
             return Err(Outcome::Busy);
         }
-        match self.ptes().contents() {
-            Contents::Used(pte) => return Err(pte.why_kept()),
-            Contents::Nothing => {}
-            Contents::ZeroPages => {
-                if let Some(why) = cover.keeps_zero_pages(addr) {
-                    return Err(why);
-                }
-                // SAFETY: *pte-lock*, and the table holds zero pages only.
-                if !unsafe {
-                    bindings::ptr_shim_clear_zero_pages(
-                        self.mm(),
-                        addr,
-                        self.ptes().as_ptr().cast_mut().cast(),
-                    )
-                } {
-                    return Err(Outcome::ZeroSoftDirty);
-                }
-            }
+        if let Some(why) = self.keeps_zero_pages(cover) {
+            return Err(why);
         }
+        // SAFETY: *pte-lock*, and the table holds zero pages only, if anything.
+        unsafe {
+            bindings::ptr_shim_clear_zero_pages(
+                self.mm(),
+                addr,
+                self.ptes().as_ptr().cast_mut().cast(),
+            )
+        };
         // SAFETY: Nothing was in it, or is any more.
         Ok(unsafe { self.assume_empty() })
     }
