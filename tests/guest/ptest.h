@@ -34,11 +34,13 @@ struct test_case {
 /* Each theme is one file with one such list, ended by an empty entry. */
 extern const struct test_case dontneed_cases[], shared_cases[], unmap_cases[],
 	marker_cases[], later_cases[], pressure_cases[], upper_cases[],
-	huge_cases[], reap_cases[], survive_cases[], race_cases[];
+	huge_cases[], reap_cases[], survive_cases[], race_cases[],
+	device_cases[], count_cases[], refuse_cases[];
 
 /* What a case expects, for the heads of KTAP lines. */
 #define FREED		"freed at once"
 #define LATER		"freed by the background scan"
+#define ASKED		"freed on request"
 #define NEEDED		"kept: needed"
 
 __attribute__((noreturn, format(printf, 3, 4)))
