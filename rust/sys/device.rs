@@ -102,9 +102,8 @@ impl Arg {
     pub(crate) fn write(self, request: &ptreclaim_request) -> Result {
         let known = (request.size as usize).min(size_of::<ptreclaim_request>());
         // SAFETY: The struct has no padding: all of its bytes are initialized.
-        let bytes = unsafe {
-            slice::from_raw_parts(core::ptr::from_ref(request).cast::<u8>(), known)
-        };
+        let bytes =
+            unsafe { slice::from_raw_parts(core::ptr::from_ref(request).cast::<u8>(), known) };
         UserSlice::new(UserPtr::from_addr(self.0), known)
             .writer()
             .write_slice(bytes)
