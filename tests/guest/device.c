@@ -677,12 +677,14 @@ static void *use_and_give_back(void *arg)
 	size_t i;
 
 	pin(seed);
-	for (; now() < stop; seed += 16) {
+	for (; now() < stop || !requested; seed += 16) {
 		for (i = 0; i < SIZE; i += TABLE)
 			verify_zero(p + i, MIB(1), KIB(64));
 		/* Every other time the zero pages are left to requests. */
-		if (seed & 16)
+		if (seed & 16) {
+			nap(seed / 16 % 10);
 			continue;
+		}
 		for (i = 0; i < SIZE; i += TABLE)
 			fill(p + i, MIB(1), KIB(32), seed);
 		for (i = 0; i < SIZE; i += TABLE) {
@@ -727,7 +729,6 @@ static void beside_faults(bool halves)
 	SYS(kill(pid, SIGKILL));
 	SYS(waitpid(pid, &status, 0));
 	note("%ld tables freed by request", requested);
-	CHECK(requested > 0, "none was freed");
 	foretold(SELF, area, SIZE, ZEROES);
 	CHECK(!ask(SELF, area, SIZE, DRY).tables, "tables are left");
 	verify_zero(area, SIZE, KIB(64));
