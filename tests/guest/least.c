@@ -20,13 +20,16 @@ struct scan {
 };
 
 #define SCAN		_IOWR('f', 16, struct scan)
+#define IS_WRITTEN	(1 << 1)	/* so is an entry that is none */
 #define IS_FILE		(1 << 2)
 #define IS_PRESENT	(1 << 3)
 #define IS_SWAPPED	(1 << 4)	/* or any marker */
+#define IS_ZERO		(1 << 5)
 #define IS_HUGE		(1 << 6)
 
 #define USER_END	0x7ffffffff000ULL
 #define REGIONS		4096
+#define ATTEMPTS	5
 
 static int read_status(pid_t pid, struct footprint *f)
 {
@@ -58,17 +61,19 @@ static void count(const struct region *r, int shift, uint64_t *next, long *n)
 	}
 }
 
+/* A hole has none of what is asked for here, an entry of a table has. */
 static int scan_pages(int fd, struct footprint *f)
 {
 	static struct region regions[REGIONS];
-	uint64_t pte = 0, pmd = 0, pud = 0;
+	uint64_t now = 0, pte = 0, pmd = 0, pud = 0;
 	struct scan s = {
 		.size = sizeof(s),
 		.end = USER_END,
 		.vec = (uintptr_t)regions,
 		.vec_len = REGIONS,
-		.anyof = IS_PRESENT | IS_SWAPPED,
-		.returned = IS_FILE | IS_HUGE,
+		.anyof = IS_WRITTEN | IS_PRESENT | IS_SWAPPED,
+		.returned = IS_FILE | IS_PRESENT | IS_SWAPPED | IS_ZERO |
+			    IS_HUGE,
 	};
 
 	while (s.start < s.end) {
@@ -78,9 +83,17 @@ static int scan_pages(int fd, struct footprint *f)
 			return -1;
 		for (i = 0; i < n; i++) {
 			const struct region *r = &regions[i];
-
+			uint64_t is = r->categories;
 			/* A file's huge page needs no table beside it. */
-			if (r->categories != (IS_FILE | IS_HUGE))
+			int table = (is & (IS_FILE | IS_HUGE)) !=
+				    (IS_FILE | IS_HUGE);
+
+			if (table)
+				count(r, 21, &now, &f->pte_now);
+			if (!(is & (IS_PRESENT | IS_SWAPPED)) ||
+			    (is & (IS_ZERO | IS_HUGE)) == IS_ZERO)
+				continue;
+			if (table)
 				count(r, 21, &pte, &f->pte);
 			count(r, 30, &pmd, &f->pmd);
 			count(r, 39, &pud, &f->pud);
@@ -90,20 +103,37 @@ static int scan_pages(int fd, struct footprint *f)
 	return 0;
 }
 
-int footprint(pid_t pid, struct footprint *f)
+static int look(pid_t pid, int fd, struct footprint *f)
 {
-	char path[64];
-	int fd, ret;
+	long before;
 
 	memset(f, 0, sizeof(*f));
+	if (read_status(pid, f))
+		return -1;
+	before = f->vmpte_kb;
+	if (scan_pages(fd, f) || read_status(pid, f))
+		return -1;
+	f->least_kb = 4 * (f->pte + f->pmd + f->pud);
+	return before != f->vmpte_kb;
+}
+
+int footprint(pid_t pid, struct footprint *f)
+{
+	int fd, ret, i;
+	char path[64];
+
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	ret = scan_pages(fd, f);
+	/* Both numbers are to be of one moment. */
+	for (i = 0; i < ATTEMPTS; i++) {
+		ret = look(pid, fd, f);
+		if (ret <= 0)
+			break;
+	}
 	close(fd);
-	f->least_kb = 4 * (f->pte + f->pmd + f->pud);
-	return ret ? ret : read_status(pid, f);
+	return ret < 0 ? -1 : 0;
 }
 
 int print_footprint(pid_t pid)
@@ -114,8 +144,8 @@ int print_footprint(pid_t pid)
 		fprintf(stderr, "process %d: %s\n", pid, strerror(errno));
 		return -1;
 	}
-	printf("%ld %ld %ld %ld %ld %ld\n", f.rss_kb, f.vmpte_kb, f.least_kb,
-	       f.pte, f.pmd, f.pud);
+	printf("%ld %ld %ld %ld %ld %ld %ld\n", f.rss_kb, f.vmpte_kb,
+	       f.least_kb, f.pte, f.pmd, f.pud, f.pte_now);
 	fflush(stdout);
 	return 0;
 }

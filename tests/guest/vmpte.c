@@ -13,7 +13,8 @@ int main(int argc, char **argv)
 	if (argc < 2 || !strcmp(argv[1], "--help")) {
 		fprintf(stderr, "usage: vmpte PID...\n"
 			"One line each: RSS, VmPTE and the least VmPTE in kB, "
-			"then PTE, PMD and PUD tables needed.\n");
+			"then PTE, PMD and PUD tables needed, and PTE tables "
+			"there.\n");
 		return argc < 2 ? 2 : 0;
 	}
 	for (i = 1; i < argc; i++)
