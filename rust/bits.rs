@@ -3,6 +3,8 @@
 //! A set of the tables under one PMD table, without an allocation. Pure: `tests/host` compiles this
 //! file too.
 
+use core::ops::Range;
+
 const WORDS: usize = 8;
 
 /// Some of 512 indices.
@@ -31,6 +33,19 @@ impl Bits {
             mask = u64::MAX;
         }
         None
+    }
+
+    /// The first `most` of them from `from` on: from the first one to the last one.
+    pub(crate) fn span(&self, from: usize, most: usize) -> Option<Range<usize>> {
+        let first = self.next(from)?;
+        let mut last = first;
+        for _ in 1..most {
+            let Some(next) = self.next(last + 1) else {
+                break;
+            };
+            last = next;
+        }
+        Some(first..last + 1)
     }
 
     /// How many.

@@ -70,6 +70,7 @@ pub(crate) fn ioctl(cmd: u32, arg: Arg) -> Result<()> {
     let aim = Aim {
         free: !dry_run,
         wait: true,
+        at_least: 0,
         zero_pages: request.flags & bindings::PTRECLAIM_ZERO_PAGES != 0,
         fullness: request.flags & bindings::PTRECLAIM_FULLNESS != 0,
         node: None,

@@ -21,10 +21,13 @@ use crate::sys::{
 };
 use kernel::{
     mm::Mm,
-    sync::atomic::{
-        Atomic,
-        Full,
-        Relaxed, //
+    sync::{
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
+        },
+        barrier::smp_mb, //
     },
 };
 
@@ -41,17 +44,37 @@ pub(crate) const SLOTS: usize = 1 << SLOT_BITS;
 pub(crate) struct Slot {
     /// The address space.
     pub(crate) mm: MmSlot,
+    /// The number of that which the rest is about. It stays when the slot is free.
+    tenant: Atomic<u64>,
     /// Tables that were seen empty and wait to be freed.
     pub(crate) waiting: Atomic<u32>,
     /// A [`crate::patience::Patience`].
     pub(crate) patience: Atomic<u64>,
     /// When its memory cgroup was told, in jiffies.
     announced: Atomic<u64>,
-    /// When memory was short and nothing was found here, in jiffies.
+    /// When memory was short and nothing was found here, in jiffies; 0 if something was.
     pub(crate) fruitless: Atomic<u64>,
 }
 
 impl Slot {
+    /// From now on it is about `mm`. If that is new here, nothing is known.
+    pub(crate) fn move_in(&self, mm: &Mm) {
+        let id = mm::id(mm);
+        if read_once(&self.tenant) != id {
+            write_once(&self.tenant, id);
+            write_once(&self.waiting, 0);
+            write_once(&self.patience, 0);
+            write_once(&self.fruitless, 0);
+        }
+    }
+
+    /// Frees the slot if the address space has gone.
+    pub(crate) fn forget_dead(&self) {
+        if let Some(mm) = self.mm.get().filter(|mm| !mm::has_users(mm)) {
+            self.mm.forget(&mm);
+        }
+    }
+
     /// Has reclaim in the memory cgroup of `mm` ask for its tables. Again each jiffy in which there is
     /// a hint, since it may move to another cgroup.
     fn announce(&self, mm: &Mm) {
@@ -63,6 +86,7 @@ impl Slot {
 static TABLE: [Slot; SLOTS] = [const {
     Slot {
         mm: MmSlot::new(),
+        tenant: Atomic::new(0),
         waiting: Atomic::new(0),
         patience: Atomic::new(0),
         announced: Atomic::new(0),
@@ -77,6 +101,8 @@ static OVERFLOW: Atomic<bool> = Atomic::new(false);
 #[inline]
 pub(crate) fn hint(mm: &Mm) {
     let first = home(mm);
+    // What was cleared is seen before the hint is taken: pairs with `MmSlot::take_hint`.
+    smp_mb();
     if TABLE
         .get(first)
         .is_some_and(|slot| slot.mm.is_hinted_at(mm) && read_once(&slot.announced) == jiffies())
@@ -109,6 +135,16 @@ fn find_room(mm: &Mm, first: usize) {
     }
     OVERFLOW.store(true, Relaxed);
     work::arm();
+}
+
+/// Frees the slots of address spaces that have gone; whether any is still used.
+pub(crate) fn forget_dead() -> bool {
+    slots()
+        .filter(|slot| slot.mm.is_used())
+        .fold(false, |any, slot| {
+            slot.forget_dead();
+            any || slot.mm.is_used()
+        })
 }
 
 /// The slot `index`.

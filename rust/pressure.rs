@@ -29,17 +29,37 @@ use crate::{
         time::{
             jiffies,
             milliseconds,
+            seconds,
             yield_if_needed, //
         },
     },
 };
 use kernel::{
     mm::Mm,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::Atomic,
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    },
 };
 
 /// For so many milliseconds an address space is left alone when nothing was found in it.
 const FRUITLESS: u64 = 100;
+
+/// So many tables more than there are threads must be empty under one PMD table for any to be freed.
+/// A thread in a fault has an empty table too, until it has memory for the page, and its fault is
+/// what reclaims: were that freed alone, the fault would start over, allocate another one, and so on
+/// for ever. This way each round takes tables that nobody allocates again.
+const SPARE: u32 = 8;
+
+/// So many tables are worth sparing the OOM killer's victim.
+const OOM_LEAST: u64 = 64;
+/// Seconds in which it is spared once.
+const OOM_INTERVAL: u64 = 1;
+/// It is not kept waiting longer.
+const OOM_TIME: Delta = Delta::from_secs(1);
 
 /// About how many tables there are to free on one node for one memory cgroup; 0 only if there is no
 /// address space to look at. Estimated by what it has beyond need: a look would cost too much here.
@@ -60,15 +80,17 @@ pub(crate) fn count(memcg: &MemCgroup) -> u64 {
 }
 
 fn worth(slot: &Slot, mm: &Mm) -> u64 {
-    let since = jiffies().wrapping_sub(read_once(&slot.fruitless));
-    if since < milliseconds(FRUITLESS) {
+    slot.move_in(mm);
+    let fruitless = read_once(&slot.fruitless);
+    if fruitless != 0 && jiffies().wrapping_sub(fruitless) < milliseconds(FRUITLESS) {
         return 0;
     }
     spare_tables(mm).max(u64::from(read_once(&slot.waiting)))
 }
 
-/// Frees about so many tables of one node, for one memory cgroup; says how many.
-pub(crate) fn shrink(memcg: &MemCgroup, node: i32, most: u64) -> u64 {
+/// Frees about so many tables of one node, for one memory cgroup; says how many. None: then there is
+/// no point in asking again soon.
+pub(crate) fn shrink(memcg: &MemCgroup, node: i32, most: u64) -> Option<u64> {
     let mut freed = 0;
     for slot in hints::slots().filter(|slot| slot.mm.is_used()) {
         if freed >= most {
@@ -78,31 +100,58 @@ pub(crate) fn shrink(memcg: &MemCgroup, node: i32, most: u64) -> u64 {
             continue;
         };
         if memcg.has(&mm) && worth(slot, &mm) > 0 {
-            freed += sweep(slot, &mm, Some(node), most - freed, c"shrinker");
+            freed += sweep(slot, &mm, Some(node), most - freed, c"shrinker", None);
         }
     }
-    freed
+    (freed > 0).then_some(freed)
 }
 
-/// Frees whatever is empty in any process; says how many tables.
+/// When the OOM killer was last told to wait, in jiffies.
+static SPARED: Atomic<u64> = Atomic::new(0);
+
+/// Frees whatever is empty in any process; says how many tables. Few are not worth a say: each time
+/// that anything is, the OOM killer goes away without a victim.
 pub(crate) fn before_oom() -> u64 {
+    let now = jiffies();
+    let spared = read_once(&SPARED);
+    if spared != 0 && now.wrapping_sub(spared) < seconds(OOM_INTERVAL) {
+        return 0;
+    }
+    let since = Instant::<Monotonic>::now();
     mm::hint_at_all();
     let mut freed = 0;
     for slot in hints::slots().filter(|slot| slot.mm.is_used()) {
         if let Some(mm) = slot.mm.get() {
-            freed += sweep(slot, &mm, None, u64::MAX, c"oom");
+            slot.move_in(&mm);
+            freed += sweep(slot, &mm, None, u64::MAX, c"oom", Some(since));
         }
     }
+    if freed < OOM_LEAST {
+        return 0;
+    }
+    write_once(&SPARED, now.max(1));
     freed
 }
 
-fn sweep(slot: &Slot, target: &Mm, node: Option<i32>, most: u64, by: &'static CStr) -> u64 {
+/// `since` is when a sweep of limited time began.
+fn sweep(
+    slot: &Slot,
+    target: &Mm,
+    node: Option<i32>,
+    most: u64,
+    by: &'static CStr,
+    since: Option<Instant<Monotonic>>,
+) -> u64 {
     let Some(mm) = mm::join(target) else {
+        slot.forget_dead();
         return 0;
     };
+    // For others who are here at the same time.
+    write_once(&slot.fruitless, jiffies().max(1));
     let aim = Aim {
         free: true,
         wait: false,
+        at_least: mm::users(&mm).saturating_add(SPARE),
         // Their notifiers may wait for whoever waits for memory.
         zero_pages: false,
         fullness: false,
@@ -110,15 +159,16 @@ fn sweep(slot: &Slot, target: &Mm, node: Option<i32>, most: u64, by: &'static CS
         age: None,
         by,
     };
+    let in_time = || since.is_none_or(|since| since.elapsed() < OOM_TIME);
     let mut sweep = Sweep::new(&mm, 0, aim);
     let mut next = Some(0);
-    while let Some(addr) = next.filter(|_| sweep.freed() < most && !is_dying(&mm)) {
+    while let Some(addr) = next.filter(|_| sweep.freed() < most && in_time() && !is_dying(&mm)) {
         next = sweep.step(addr..usize::MAX);
         yield_if_needed();
     }
     let freed = sweep.finish().freed;
-    if freed == 0 && next.is_none() {
-        write_once(&slot.fruitless, jiffies());
+    if freed > 0 || next.is_some() {
+        write_once(&slot.fruitless, 0);
     }
     freed
 }

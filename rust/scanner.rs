@@ -127,9 +127,10 @@ fn scan_slot(slot: &Slot, settings: Settings, budget: &Budget) -> End {
         return End::Done;
     };
     let Some(mm) = mm::join(&target) else {
-        slot.mm.forget(&target);
+        slot.forget_dead();
         return End::Done;
     };
+    slot.move_in(&target);
 
     let at = &POSITION;
     let id = target.as_raw() as u64;
@@ -150,6 +151,7 @@ fn scan_slot(slot: &Slot, settings: Settings, budget: &Budget) -> End {
     let aim = Aim {
         free: true,
         wait: false,
+        at_least: 0,
         zero_pages: settings.zero_pages,
         fullness: false,
         node: None,

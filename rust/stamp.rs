@@ -27,7 +27,7 @@ impl Stamp {
     /// The stamp of a table of `mm` that is seen empty in this round, and for how long it has been.
     /// `now` in jiffies. It counts from now on if the round before did not see it empty.
     pub(crate) fn seen(self, mm: u64, round: u16, now: u64) -> (Self, u64) {
-        let tag = (mm >> 6 ^ mm >> 22) & 0xffff ^ MARK;
+        let tag = (mm ^ mm >> 16) & 0xffff ^ MARK;
         let before = (self.0 >> 32) as u16;
         let known = self.0 >> 48 == tag && (before == round || before == round.wrapping_sub(1));
         let first = if known { self.0 as u32 } else { now as u32 };

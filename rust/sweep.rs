@@ -22,6 +22,7 @@ use crate::{
         cover::Cover,
         pte::Contents,
         region::{
+            IrqsOff,
             Region,
             SeenTable, //
         },
@@ -44,6 +45,7 @@ use crate::{
             End,
             Table, //
         },
+        mm,
         time::jiffies, //
     },
 };
@@ -66,8 +68,10 @@ pub(crate) const FULLNESS: usize = 8;
 pub(crate) struct Aim {
     /// Free what is found; otherwise only look.
     pub(crate) free: bool,
-    /// Wait for `mmap_lock`, which tables need that straddle VMAs.
+    /// Wait for `mmap_lock`, which tables need that straddle VMAs; only if they are to be freed.
     pub(crate) wait: bool,
+    /// Leave the tables of a PMD table if fewer than so many are due.
+    pub(crate) at_least: u32,
     /// Also what holds only zero pages.
     pub(crate) zero_pages: bool,
     /// Count the entries of each table, which is slower.
@@ -158,6 +162,16 @@ pub(crate) fn fullness(used: usize) -> usize {
     }
 }
 
+/// So many tables are looked at with interrupts off: empty ones take some thousand instructions each.
+const AT_ONCE: usize = 8;
+
+/// What is to be done about a table.
+enum Due {
+    No,
+    Empty,
+    ZeroPages,
+}
+
 /// A sweep through an address space.
 pub(crate) struct Sweep<'m> {
     mm: &'m MmWithUser,
@@ -222,7 +236,7 @@ impl<'m> Sweep<'m> {
     }
 
     fn key(&self, addr: usize) -> Key {
-        Key::new(self.mm.as_raw() as u64, addr)
+        Key::new(mm::id(self.mm), addr)
     }
 
     /// Fills in the tables that are worth locking; gives the first address of the PMD table.
@@ -240,37 +254,53 @@ impl<'m> Sweep<'m> {
         }
         let first = range.start.saturating_sub(start) / PMD_SIZE;
         let last = (range.end - start).div_ceil(PMD_SIZE).min(PTRS_PER_PMD);
-        for index in first..last {
-            let Some(table) = region.table(index) else {
-                continue;
-            };
-            self.found.looked += 1;
-            if self.aim.fullness || self.aim.age.is_some_and(|age| age.window > 0) {
-                self.look_closer(start + index * PMD_SIZE, &table);
-            }
-            match table.contents() {
-                Contents::Used(pte) => {
-                    self.found.keep(pte.why_kept());
+        for some in (first..last).step_by(AT_ONCE) {
+            let irqs = IrqsOff::new();
+            for index in some..last.min(some + AT_ONCE) {
+                let Some(table) = region.table(index, &irqs) else {
                     continue;
+                };
+                match self.look_at(start + index * PMD_SIZE, &table) {
+                    Due::No => {}
+                    Due::Empty => empty.set(index),
+                    Due::ZeroPages => zero_only.set(index),
                 }
-                Contents::Nothing => self.found.empty += 1,
-                Contents::ZeroPages => {
-                    self.found.zero_only += 1;
-                    if !self.aim.zero_pages {
-                        self.found.keep(Outcome::ZeroPages);
-                        continue;
-                    }
-                    if self.is_due(&table) {
-                        zero_only.set(index);
-                    }
-                    continue;
-                }
-            }
-            if self.is_due(&table) {
-                empty.set(index);
             }
         }
         Some(start)
+    }
+
+    #[inline]
+    fn look_at(&mut self, addr: usize, table: &SeenTable<'_>) -> Due {
+        self.found.looked += 1;
+        if self.aim.fullness || self.aim.age.is_some_and(|age| age.window > 0) {
+            self.look_closer(addr, table);
+        }
+        match table.contents() {
+            Contents::Used(pte) => {
+                self.found.keep(pte.why_kept());
+                Due::No
+            }
+            Contents::Nothing => {
+                self.found.empty += 1;
+                if self.is_due(table) {
+                    Due::Empty
+                } else {
+                    Due::No
+                }
+            }
+            Contents::ZeroPages => {
+                self.found.zero_only += 1;
+                if !self.aim.zero_pages {
+                    self.found.keep(Outcome::ZeroPages);
+                    Due::No
+                } else if self.is_due(table) {
+                    Due::ZeroPages
+                } else {
+                    Due::No
+                }
+            }
+        }
     }
 
     #[cold]
@@ -298,7 +328,7 @@ impl<'m> Sweep<'m> {
         let Some(age) = self.aim.age else {
             return true;
         };
-        let mm = self.mm.as_raw() as u64;
+        let mm = mm::id(self.mm);
         let empty_for = table.update_word(|word| {
             let (stamp, since) = Stamp::from_word(word).seen(mm, age.round, self.now);
             (stamp.word(), since)
@@ -310,20 +340,21 @@ impl<'m> Sweep<'m> {
         true
     }
 
-    /// Counts those tables of `seen` whose zero pages would have to stay. May wait.
+    /// Counts those tables of `seen` whose zero pages would have to stay. Never waits: a look at
+    /// somebody else's tables must not hold them up.
     fn foresee(&mut self, start: usize, seen: &Bits) {
         let mut from = 0;
         while let Some(index) = seen.next(from) {
             let addr = start + index * PMD_SIZE;
             from = index + 1;
-            let cover = Cover::vma(self.mm, addr).unwrap_or_else(|| Cover::mmap(self.mm));
-            let Some(slot) = PmdSlot::new(&cover, addr) else {
-                self.found.keep(Outcome::NoVma);
+            let Some(cover) = Cover::vma(self.mm, addr).or_else(|| Cover::try_mmap(self.mm)) else {
+                self.found.keep(Outcome::Busy);
                 continue;
             };
-            let why = match slot.table(0) {
+            let slot = PmdSlot::new(&cover, addr);
+            let why = match slot.as_ref().and_then(|slot| slot.table(0)) {
                 Some(table) => table.keeps_zero_pages(&cover),
-                None => Some(Outcome::NoVma),
+                None => Some(vanished(&cover, addr)),
             };
             if let Some(why) = why {
                 self.found.keep(why);
@@ -333,6 +364,9 @@ impl<'m> Sweep<'m> {
 
     /// Frees the tables of `due`, those in one VMA under its lock, the others under `mmap_lock`.
     fn free(&mut self, start: usize, due: &Bits, zero_pages: bool) {
+        if due.len() < self.aim.at_least {
+            return;
+        }
         let mut others = Bits::new();
         let mut from = 0;
         while let Some(index) = due.next(from) {
@@ -370,48 +404,47 @@ impl<'m> Sweep<'m> {
         range: Range<usize>,
         zero_pages: bool,
     ) {
-        let invalidation = zero_pages.then(|| {
-            let addr = |index: usize| start + index * PMD_SIZE;
-            Invalidation::new(cover, addr(range.start)..addr(range.end))
-        });
         let mut from = range.start;
-        while let Some(index) = due.next(from).filter(|index| *index < range.end) {
-            from = self.free_batch(cover, start, due, index..range.end, invalidation.as_ref());
+        while let Some(batch) = due.span(from, BATCH) {
+            let batch = batch.start..batch.end.min(range.end);
+            if batch.is_empty() {
+                break;
+            }
+            from = self.free_batch(cover, start, due, batch, zero_pages);
         }
     }
 
-    /// Frees one batch of them; gives the index after the last one it has tried.
+    /// Frees the tables of `due` in `range`, which are no more than a batch, and the first of which is
+    /// due; gives the index after the last one it has tried.
     fn free_batch(
         &mut self,
         cover: &Cover<'_>,
         start: usize,
         due: &Bits,
         range: Range<usize>,
-        invalidation: Option<&Invalidation<'_>>,
+        zero_pages: bool,
     ) -> usize {
-        let first = start + range.start * PMD_SIZE;
-        let Some(slot) = PmdSlot::new(cover, first) else {
-            self.found.keep(Outcome::NoVma);
-            return range.start + 1;
-        };
+        let addr = |index: usize| start + index * PMD_SIZE;
+        let invalidation =
+            zero_pages.then(|| Invalidation::new(cover, addr(range.start)..addr(range.end)));
         let how = match invalidation {
             Some(_) => Outcome::ScanFreedZero,
             None => Outcome::ScanFreed,
         };
+        let Some(slot) = PmdSlot::new(cover, addr(range.start)) else {
+            self.found.keep(vanished(cover, addr(range.start)));
+            return range.start + 1;
+        };
         let mut batch = UnlinkedBatch::new(slot.pmd_lock());
         let mut next = range.start;
-        while batch.len() < BATCH {
-            let Some(index) = due.next(next).filter(|index| *index < range.end) else {
-                next = range.end;
-                break;
-            };
+        while let Some(index) = due.next(next).filter(|index| *index < range.end) {
             next = index + 1;
+            let addr = addr(index);
             let Some(table) = slot.table(index - range.start) else {
-                self.found.keep(Outcome::NoVma);
+                self.found.keep(vanished(cover, addr));
                 continue;
             };
-            let addr = table.addr();
-            let empty = match invalidation {
+            let empty = match &invalidation {
                 Some(invalidation) => table.without_zero_pages(cover, invalidation),
                 None => table.empty().map_err(|_| Outcome::Busy),
             };
@@ -434,9 +467,18 @@ impl<'m> Sweep<'m> {
         drop(slot);
         let freed = flushed.defer_free(self.mm) as u64;
         self.found.freed += freed;
-        if invalidation.is_some() {
+        if zero_pages {
             self.found.freed_zero += freed;
         }
-        next
+        range.end
+    }
+}
+
+/// Why the table at `addr` is not there to be locked: somebody was faster, unless it is none of ours.
+fn vanished(cover: &Cover<'_>, addr: usize) -> Outcome {
+    if cover.has(addr) {
+        Outcome::Busy
+    } else {
+        Outcome::NoVma
     }
 }

@@ -49,6 +49,7 @@ enum ptr_zero_keep {
 	PTR_ZERO_DROP,
 	PTR_ZERO_MLOCKED,
 	PTR_ZERO_UFFD,
+	PTR_ZERO_SOFT_DIRTY,
 	PTR_ZERO_SHARED,
 };
 
@@ -88,13 +89,16 @@ pte_t *ptr_shim_pte_base(pmd_t pmd);
 int ptr_shim_table_node(pmd_t pmd);
 unsigned long *ptr_shim_table_word(pmd_t pmd);
 enum ptr_zero_keep ptr_shim_keeps_zero_pages(struct mm_struct *mm, struct vm_area_struct *vma,
-					     unsigned long start, unsigned long end);
-bool ptr_shim_any_soft_dirty(pte_t *pte);
+					     unsigned long start, unsigned long end, pte_t *pte);
 void ptr_shim_clear_zero_pages(struct mm_struct *mm, unsigned long addr, pte_t *pte);
 void ptr_shim_invalidate_start(struct mmu_notifier_range *range, struct mm_struct *mm,
 			       unsigned long start, unsigned long end);
 void ptr_shim_invalidate_end(struct mmu_notifier_range *range);
+unsigned long ptr_shim_irq_save(void);
+void ptr_shim_irq_restore(unsigned long flags);
 void ptr_shim_cond_resched(void);
+bool ptr_shim_mm_complete(struct mm_struct *mm);
+unsigned int ptr_shim_mm_users(struct mm_struct *mm);
 bool ptr_shim_mm_dying(struct mm_struct *mm);
 void ptr_shim_each_mm(void);
 
@@ -126,6 +130,7 @@ pt_reclaim_zap_t ptreclaim_zap;
 pt_reclaim_hint_t ptreclaim_hint;
 pt_reclaim_fork_t ptreclaim_fork;
 bool ptreclaim_scan(void);
+bool ptreclaim_forget_dead(void);
 unsigned long ptreclaim_count(int nid, struct mem_cgroup *memcg);
 unsigned long ptreclaim_shrink(int nid, struct mem_cgroup *memcg, unsigned long most);
 unsigned long ptreclaim_before_oom(void);

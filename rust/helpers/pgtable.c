@@ -6,10 +6,13 @@
  * The exports are weak: on a kernel without them the module must get as far as
  * saying so. ptr_shim_hook_start() refuses before any of them is called.
  */
+#include <linux/hugetlb_inline.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/swap.h>
 #include <linux/leafops.h>
+
+#include <asm/pgalloc.h>
 
 #include <ptreclaim/shim.h>
 
@@ -72,12 +75,19 @@ pmd_t *ptr_shim_find_pmd(struct mm_struct *mm, unsigned long addr)
 	return pmd_offset_lockless(pudp, pud, addr);
 }
 
-/* mmap_lock is held, so the answer holds as long. */
+/* Whether a VMA does, and none of hugetlb. mmap_lock is held, so that stays so. */
 bool ptr_shim_vma_meets(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	struct vm_area_struct *vma = find_vma(mm, start);
+	VMA_ITERATOR(vmi, mm, start);
+	struct vm_area_struct *vma;
+	bool meets = false;
 
-	return vma && vma->vm_start < end;
+	for_each_vma_range(vmi, vma, end) {
+		if (is_vm_hugetlb_page(vma))
+			return false;
+		meets = true;
+	}
+	return meets;
 }
 
 /*
@@ -109,11 +119,18 @@ void ptr_shim_flush_range(struct mm_struct *mm, unsigned long start, unsigned lo
 	flush_tlb_mm_range(mm, start, end, PAGE_SHIFT, true);
 }
 
-/* After the flush. No allocation: the RCU head is in the table's ptdesc. */
+/*
+ * After the flush. No allocation: the RCU head is in the table's ptdesc.
+ * pte_free_defer() was made for tables that go on being used for something else,
+ * so that a hypervisor is told here, as ___pte_free_tlb() does.
+ */
 void ptr_shim_pte_free_defer(struct mm_struct *mm, pmd_t pmdval)
 {
+	pgtable_t table = pmd_pgtable(pmdval);
+
 	mm_dec_nr_ptes(mm);
-	pte_free_defer(mm, pmd_pgtable(pmdval));
+	paravirt_release_pte(page_to_pfn(table));
+	pte_free_defer(mm, table);
 }
 
 enum ptr_pte_kind ptr_shim_pte_kind(pte_t pte)

@@ -13,9 +13,11 @@
 
 #include <ptreclaim/shim.h>
 
+#ifdef CONFIG_MEMCG
 extern typeof(set_shrinker_bit) set_shrinker_bit __weak;
+#endif
 
-static struct shrinker *tables_shrinker;
+static struct shrinker *tables_shrinker;	/* under RCU */
 
 static unsigned long count_tables(struct shrinker *shrinker, struct shrink_control *sc)
 {
@@ -24,6 +26,8 @@ static unsigned long count_tables(struct shrinker *shrinker, struct shrink_contr
 
 static unsigned long shrink_tables(struct shrinker *shrinker, struct shrink_control *sc)
 {
+	static_assert(SHRINK_STOP == ULONG_MAX);
+
 	return ptreclaim_shrink(sc->nid, sc->memcg, sc->nr_to_scan);
 }
 
@@ -62,11 +66,15 @@ int ptr_shim_pressure_start(void)
 	return 0;
 }
 
-/* No hint comes any more. */
+/* The scanner may still run, and hint at what it finds. */
 void ptr_shim_pressure_stop(void)
 {
+	struct shrinker *shrinker = tables_shrinker;
+
 	unregister_oom_notifier(&oom_nb);
-	shrinker_free(tables_shrinker);
+	WRITE_ONCE(tables_shrinker, NULL);
+	synchronize_rcu();
+	shrinker_free(shrinker);
 }
 
 /* An RCU read-side critical section: then the cgroup stays too. */
@@ -82,18 +90,21 @@ static struct mem_cgroup *memcg_of(struct mm_struct *mm)
 /* Reclaim in the memory cgroup of @mm is to ask the shrinker. Any context. */
 void ptr_shim_has_tables(struct mm_struct *mm)
 {
-	struct shrinker *shrinker = READ_ONCE(tables_shrinker);
+#ifdef CONFIG_MEMCG
+	struct shrinker *shrinker;
 	struct mem_cgroup *memcg;
 	int nid;
 
-	if (!shrinker || mem_cgroup_disabled())
+	if (mem_cgroup_disabled())
 		return;
-	rcu_read_lock();
+	guard(rcu)();
+	shrinker = READ_ONCE(tables_shrinker);
 	memcg = memcg_of(mm);
-	if (memcg)
-		for_each_node_state(nid, N_MEMORY)
-			set_shrinker_bit(memcg, nid, shrinker->id);
-	rcu_read_unlock();
+	if (!shrinker || !memcg)
+		return;
+	for_each_node_state(nid, N_MEMORY)
+		set_shrinker_bit(memcg, nid, shrinker->id);
+#endif
 }
 
 /* Whether what @mm has counts for @memcg; NULL is all of the system. */

@@ -3,7 +3,9 @@
  * What scans need of mm beside rust/helpers/pgtable.c: page tables looked at
  * without locks, zero pages, and which address spaces there are.
  */
+#include <linux/irqflags.h>
 #include <linux/ksm.h>
+#include <linux/maple_tree.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pgtable.h>
@@ -30,8 +32,8 @@ void ptr_shim_scan_init(void)
 
 /*
  * The first PMD table for *@addr or after it, and its address. RCU keeps the
- * upper tables, @mm has users. As gup_fast_pgd_range() walks, which makes do
- * with less: it has interrupts off.
+ * upper tables, @mm has users. As gup_fast_pgd_range() walks, with interrupts
+ * off instead.
  */
 pmd_t *ptr_shim_next_pmd_table(struct mm_struct *mm, unsigned long *addr)
 {
@@ -80,7 +82,22 @@ unsigned long *ptr_shim_table_word(pmd_t pmd)
 	return &page_ptdesc(pmd_page(pmd))->pt_index;
 }
 
-static enum ptr_zero_keep keeps_zero_pages(struct vm_area_struct *vma)
+/* Where the VMA itself is soft-dirty, pagemap says so of a hole as well. */
+static bool shows_soft_dirty(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+			     pte_t *pte)
+{
+	unsigned long addr;
+
+	if (vma->vm_flags & VM_SOFTDIRTY)
+		return false;
+	for (addr = max(start, vma->vm_start); addr < min(end, vma->vm_end); addr += PAGE_SIZE)
+		if (pte_soft_dirty(ptep_get(pte + pte_index(addr))))
+			return true;
+	return false;
+}
+
+static enum ptr_zero_keep keeps_zero_pages(struct vm_area_struct *vma, unsigned long start,
+					   unsigned long end, pte_t *pte)
 {
 	if (!vma_is_anonymous(vma) || vma->vm_flags & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL))
 		return PTR_ZERO_SHARED;
@@ -88,41 +105,34 @@ static enum ptr_zero_keep keeps_zero_pages(struct vm_area_struct *vma)
 		return PTR_ZERO_MLOCKED;
 	if (userfaultfd_armed(vma))
 		return PTR_ZERO_UFFD;
+	if (shows_soft_dirty(vma, start, end, pte))
+		return PTR_ZERO_SOFT_DIRTY;
 	return PTR_ZERO_DROP;
 }
 
-/* mmap_lock is held, or that of @vma, which has all of the range. */
+/*
+ * The PTE lock of the table at @pte is held, which maps the range, and mmap_lock
+ * or the lock of @vma, which has all of the range.
+ */
 enum ptr_zero_keep ptr_shim_keeps_zero_pages(struct mm_struct *mm, struct vm_area_struct *vma,
-					     unsigned long start, unsigned long end)
+					     unsigned long start, unsigned long end, pte_t *pte)
 {
 	VMA_ITERATOR(vmi, mm, start);
 	enum ptr_zero_keep why;
 
 	if (vma)
-		return keeps_zero_pages(vma);
+		return keeps_zero_pages(vma, start, end, pte);
 	for_each_vma_range(vmi, vma, end) {
-		why = keeps_zero_pages(vma);
+		why = keeps_zero_pages(vma, start, end, pte);
 		if (why != PTR_ZERO_DROP)
 			return why;
 	}
 	return PTR_ZERO_DROP;
 }
 
-/* The PTE lock is held. */
-bool ptr_shim_any_soft_dirty(pte_t *pte)
-{
-	int i;
-
-	for (i = 0; i < PTRS_PER_PTE; i++)
-		if (pte_soft_dirty(ptep_get(pte + i)))
-			return true;
-	return false;
-}
-
 /*
- * Both locks are held, and the table holds zero pages and nothing else; none is
- * soft-dirty, which pagemap shows. As zap_pte_range() takes zero pages away;
- * they are in no counter but KSM's.
+ * Both locks are held, and the table holds zero pages and nothing else. As
+ * zap_pte_range() takes them away; they are in no counter but KSM's.
  */
 void ptr_shim_clear_zero_pages(struct mm_struct *mm, unsigned long addr, pte_t *pte)
 {
@@ -154,6 +164,36 @@ bool ptr_shim_mm_dying(struct mm_struct *mm)
 {
 	return atomic_read(&mm->mm_users) == 1 || mm_flags_test(MMF_OOM_SKIP, mm) ||
 	       mm_flags_test(MMF_UNSTABLE, mm);
+}
+
+/* Off until ptr_shim_irq_restore(). */
+unsigned long ptr_shim_irq_save(void)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	return flags;
+}
+
+void ptr_shim_irq_restore(unsigned long flags)
+{
+	local_irq_restore(flags);
+}
+
+/*
+ * Whether it can be walked: between fork()'s beginning and end, and after its
+ * failure, readers of its maple tree are not waited for. Nobody knows @mm before
+ * dup_mmap() says so.
+ */
+bool ptr_shim_mm_complete(struct mm_struct *mm)
+{
+	return mt_in_rcu(&mm->mm_mt);
+}
+
+/* About as many threads may be in a fault. */
+unsigned int ptr_shim_mm_users(struct mm_struct *mm)
+{
+	return atomic_read(&mm->mm_users);
 }
 
 void ptr_shim_cond_resched(void)

@@ -14,6 +14,7 @@
 #define MAX_INTERVAL_MS	60000
 #define MAX_AGE_MS	600000
 #define MIN_BUDGET_US	100
+#define FORGET_SECONDS	10
 
 /* KUnit's suites run it themselves, when nothing else looks. */
 static bool scan = !__is_defined(PTRECLAIM_KUNIT);
@@ -24,20 +25,35 @@ static unsigned int scan_budget_us = 10000;
 
 static void scan_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(scan_dwork, scan_work);
+static void forget_work(struct work_struct *work);
+static DECLARE_DEFERRABLE_WORK(forget_dwork, forget_work);
 static struct workqueue_struct *scan_wq;
 
-/* Any context. Does nothing if it is armed already, or switched off. */
+/*
+ * Any context. Does nothing if it is armed already. When switched off, what was
+ * hinted at is of use under memory pressure; but whoever has exited is to go.
+ */
 void ptr_shim_work_arm(void)
 {
 	struct workqueue_struct *wq = READ_ONCE(scan_wq);
 
-	if (wq && READ_ONCE(scan))
+	if (!wq)
+		return;
+	if (READ_ONCE(scan))
 		queue_delayed_work(wq, &scan_dwork, ptr_shim_scan_interval());
+	else
+		queue_delayed_work(wq, &forget_dwork, FORGET_SECONDS * HZ);
 }
 
 static void scan_work(struct work_struct *work)
 {
-	if (READ_ONCE(scan) && ptreclaim_scan())
+	if (!READ_ONCE(scan) || ptreclaim_scan())
+		ptr_shim_work_arm();
+}
+
+static void forget_work(struct work_struct *work)
+{
+	if (READ_ONCE(scan) || ptreclaim_forget_dead())
 		ptr_shim_work_arm();
 }
 
@@ -58,6 +74,7 @@ void ptr_shim_work_stop(void)
 	WRITE_ONCE(scan_wq, NULL);
 	kernel_param_unlock(THIS_MODULE);
 	cancel_delayed_work_sync(&scan_dwork);
+	cancel_delayed_work_sync(&forget_dwork);
 	destroy_workqueue(wq);
 }
 

@@ -34,11 +34,6 @@ impl<'l> UnlinkedBatch<'l> {
         }
     }
 
-    /// How many tables it has.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Adds a table unlinked under the lock of this batch; there must be room.
     pub(crate) fn add(&mut self, table: UnlinkedPteTable<'l>) {
         debug_assert!(table.is_under(self.lock));

@@ -2,13 +2,19 @@
 
 //! What a scan holds of an address space while it frees tables: the invariant *covered*.
 
-use super::PMD_SIZE;
+use super::{
+    pte::Ptes,
+    PMD_SIZE, //
+};
 use crate::{
     outcome::Outcome,
     sys::bindings, //
 };
 use kernel::mm::{
-    virt::VmaRef,
+    virt::{
+        flags,
+        VmaRef, //
+    },
     MmWithUser,
     MmapReadGuard,
     VmaReadGuard, //
@@ -66,14 +72,18 @@ impl<'a> Cover<'a> {
 
     /// Whether the table at `addr` is *covered*. With `mmap_lock` alone a table that no VMA meets
     /// is not: a `munmap()` that has downgraded the lock may be freeing it, without a lock
-    /// (`vms_clear_ptes()`, `mm/vma.c`).
+    /// (`vms_clear_ptes()`, `mm/vma.c`). In hugetlb nothing is: processes share its PMD tables.
     pub(crate) fn has(&self, addr: usize) -> bool {
         match self {
             Self::Mmap { mm, .. } => {
                 // SAFETY: `mmap_lock` is held.
                 unsafe { bindings::ptr_shim_vma_meets(mm.as_raw(), addr, addr + PMD_SIZE) }
             }
-            Self::Vma { vma, .. } => vma.start() <= addr && addr + PMD_SIZE <= vma.end(),
+            Self::Vma { vma, .. } => {
+                vma.start() <= addr
+                    && addr + PMD_SIZE <= vma.end()
+                    && vma.flags() & flags::HUGETLB == 0
+            }
         }
     }
 
@@ -85,21 +95,29 @@ impl<'a> Cover<'a> {
         }
     }
 
-    /// `None` if zero pages may be taken away from the table at `addr`, which is *covered*; else
-    /// why not. A private anonymous mapping reads zeroes with them and without.
-    pub(crate) fn keeps_zero_pages(&self, addr: usize) -> Option<Outcome> {
+    /// `None` if zero pages may be taken away from `ptes`, the table at `addr`, which is *covered*;
+    /// else why not. A private anonymous mapping reads zeroes with them and without.
+    pub(super) fn keeps_zero_pages(&self, addr: usize, ptes: Ptes<'_>) -> Option<Outcome> {
         let vma = match self {
             Self::Mmap { .. } => core::ptr::null_mut(),
             Self::Vma { vma, .. } => VmaRef::as_ptr(vma),
         };
-        // SAFETY: `mmap_lock` is held, or the lock of the VMA, which the table lies in.
+        let ptes = ptes.as_ptr().cast_mut();
+        // SAFETY: `mmap_lock` is held, or the lock of the VMA, which the table lies in; *pte-lock*.
         let why = unsafe {
-            bindings::ptr_shim_keeps_zero_pages(self.mm().as_raw(), vma, addr, addr + PMD_SIZE)
+            bindings::ptr_shim_keeps_zero_pages(
+                self.mm().as_raw(),
+                vma,
+                addr,
+                addr + PMD_SIZE,
+                ptes.cast(),
+            )
         };
         match why {
             bindings::ptr_zero_keep::PTR_ZERO_DROP => None,
             bindings::ptr_zero_keep::PTR_ZERO_MLOCKED => Some(Outcome::ZeroMlocked),
             bindings::ptr_zero_keep::PTR_ZERO_UFFD => Some(Outcome::ZeroUffd),
+            bindings::ptr_zero_keep::PTR_ZERO_SOFT_DIRTY => Some(Outcome::ZeroSoftDirty),
             _ => Some(Outcome::ZeroShared),
         }
     }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A first look at page tables, without any lock: RCU alone keeps them from being freed.
+//! A first look at page tables, without any lock: RCU keeps PMD tables from being freed, interrupts
+//! that are off keep PTE tables, as in `gup_fast()`.
 //!
 //! What is seen may be outdated the moment after. It decides which tables are worth locking, no
 //! more: a table is freed only after a second look, by [`super::slot`].
 
 use super::{
+    lock::PteLock,
     pte::{
         self,
         Contents, //
@@ -16,6 +18,7 @@ use super::{
 };
 use crate::sys::bindings::{
     self,
+    mm_struct,
     pmd_t, //
 };
 use core::{
@@ -25,16 +28,47 @@ use core::{
 };
 use kernel::{
     mm::MmWithUser,
-    sync::rcu, //
+    sync::rcu,
+    types::NotThreadSafe, //
 };
+
+/// Interrupts are off on this CPU as long as this lives.
+///
+/// RCU is not enough for PTE tables: `khugepaged` deposits one for the huge page that replaces it,
+/// and when that page goes the table is freed at once (`zap_deposited_table()`). What it does wait
+/// for, in `pmdp_collapse_flush()`, is that each CPU answers an interrupt.
+pub(crate) struct IrqsOff {
+    flags: usize,
+    _cpu: NotThreadSafe,
+}
+
+impl IrqsOff {
+    /// Switches them off.
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self {
+            // SAFETY: Any context.
+            flags: unsafe { bindings::ptr_shim_irq_save() },
+            _cpu: NotThreadSafe,
+        }
+    }
+}
+
+impl Drop for IrqsOff {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: As `new` found them, on the same CPU.
+        unsafe { bindings::ptr_shim_irq_restore(self.flags) }
+    }
+}
 
 /// A PMD table of an address space, and the PTE tables that it points to.
 ///
 /// # Invariants
 ///
-/// `pmds` is the PMD table for `start`, or was a moment ago. The RCU guard keeps it and its PTE
-/// tables from being freed: with `CONFIG_PT_RECLAIM` x86 frees all levels by RCU
-/// (`tlb_remove_table()`, `mm/mmu_gather.c`; `pte_free_defer()`, `mm/pgtable-generic.c`).
+/// `pmds` is the PMD table for `start`, or was a moment ago. The RCU guard keeps it from being freed:
+/// with `CONFIG_PT_RECLAIM` x86 frees PMD tables by RCU only (`tlb_remove_table()`,
+/// `mm/mmu_gather.c`).
 pub(crate) struct Region<'r> {
     pmds: *const pmd_t,
     start: usize,
@@ -63,11 +97,11 @@ impl<'r> Region<'r> {
 
     /// The table `index`; `None` if there is none, or a huge page.
     #[inline]
-    pub(crate) fn table(&self, index: usize) -> Option<SeenTable<'_>> {
+    pub(crate) fn table<'i>(&self, index: usize, _irqs: &'i IrqsOff) -> Option<SeenTable<'i>> {
         if index >= PTRS_PER_PMD {
             return None;
         }
-        // SAFETY: An entry of the table, by the type invariant.
+        // SAFETY: An entry of the table, by the type invariant; interrupts are off for `'i`.
         unsafe { SeenTable::of(self.pmds.add(index)) }
     }
 }
@@ -76,19 +110,20 @@ impl<'r> Region<'r> {
 ///
 /// # Invariants
 ///
-/// `base` is the first entry of a PTE table that was linked a moment ago, and `pmdval` pointed to
-/// it; RCU keeps it for `'r`.
-pub(crate) struct SeenTable<'r> {
+/// `base` is the first entry of a PTE table that was linked when interrupts were off already, and
+/// `pmdval` pointed to it. They are off for `'i`, and so the table stays: whoever frees it waits for
+/// RCU, or first for an interrupt on each CPU.
+pub(crate) struct SeenTable<'i> {
     base: *const u64,
     pmdval: pmd_t,
-    _rcu: PhantomData<&'r rcu::Guard>,
+    _irqs: PhantomData<&'i IrqsOff>,
 }
 
 impl SeenTable<'_> {
     /// # Safety
     ///
-    /// `pmd` must be an entry of a PMD table, and RCU must keep that and what it points to as long
-    /// as the value lives.
+    /// `pmd` must be an entry of a PMD table that stays, and interrupts must be off as long as the
+    /// value lives, or the table that `pmd` points to stay for another reason.
     #[inline]
     pub(super) unsafe fn of(pmd: *const pmd_t) -> Option<Self> {
         // SAFETY: By the safety contract. Volatile, as `pmdp_get_lockless()`.
@@ -99,7 +134,7 @@ impl SeenTable<'_> {
         (!base.is_null()).then_some(Self {
             base: base.cast(),
             pmdval,
-            _rcu: PhantomData,
+            _irqs: PhantomData,
         })
     }
 
@@ -137,21 +172,42 @@ impl SeenTable<'_> {
     }
 }
 
-/// The question of `fork()`: whether nothing is mapped in a part of a table. A look without a
-/// lock is final here, since nothing can be filled in.
+/// The question of `fork()`: whether nothing is mapped in a part of a table.
+///
+/// The look without a lock is a filter. None is final only under the PTE lock: who comes by the rmap
+/// clears an entry and then puts another one in its place, that of a page in swap or in migration
+/// (`try_to_unmap_one()`, `try_to_migrate_one()`), and takes neither `mmap_lock` nor the VMA lock.
 ///
 /// # Safety
 ///
-/// `pmd` must be an entry of a PMD table that stays. `range` must be within what it maps, and
-/// `mmap_lock` and the lock of the VMA there held for writing.
-pub(crate) unsafe fn nothing_to_copy(pmd: *const pmd_t, range: Range<usize>) -> bool {
+/// `pmd` must be an entry of a PMD table of `mm` that stays. `range` must be within what it maps, and
+/// `mmap_lock` and the lock of the VMA there held for writing. No page table lock may be held.
+pub(crate) unsafe fn nothing_to_copy(
+    mm: *mut mm_struct,
+    pmd: *const pmd_t,
+    range: Range<usize>,
+) -> bool {
     let _rcu = rcu::read_lock();
-    // SAFETY: By the safety contract, and under RCU.
+    // SAFETY: By the safety contract. With `mmap_lock` held for writing only who waits for RCU takes
+    // a table away (`retract_page_tables()`, `mm/khugepaged.c`).
     let Some(table) = (unsafe { SeenTable::of(pmd) }) else {
         return false;
     };
     // SAFETY: By the type invariant the table stays.
-    unsafe { pte::all_none(table.base, range) }
+    let all_none = || unsafe { pte::all_none(table.base, range.clone()) };
+    if !all_none() {
+        return false;
+    }
+    let mut pmdval = table.pmdval;
+    // SAFETY: Points to a table that stays, and so does its lock.
+    let lock = unsafe { bindings::ptr_shim_pte_lockptr(mm, &mut pmdval) };
+    // SAFETY: As above; no other is held.
+    unsafe { bindings::ptr_shim_lock(lock) };
+    // SAFETY: Locked just now.
+    let _lock = unsafe { PteLock::held(lock) };
+    // SAFETY: As for the first read of it. The table may have gone before it was locked.
+    let now = unsafe { ptr::read_volatile(pmd) };
+    now.pmd == pmdval.pmd && all_none()
 }
 
 const _: () = assert!(PTRS_PER_PMD * PMD_SIZE == PUD_SIZE);

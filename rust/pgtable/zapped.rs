@@ -17,15 +17,18 @@ use super::{
     PMD_SIZE,
     PTRS_PER_PTE, //
 };
-use crate::sys::bindings::{
-    self,
-    mm_struct,
-    pmd_t,
-    pte_t,
-    ptr_flags,
-    spinlock_t,
-    vm_area_struct,
-    zap_details, //
+use crate::sys::{
+    bindings::{
+        self,
+        mm_struct,
+        pmd_t,
+        pte_t,
+        ptr_flags,
+        spinlock_t,
+        vm_area_struct,
+        zap_details, //
+    },
+    mm, //
 };
 use core::{
     marker::PhantomData,
@@ -197,7 +200,7 @@ impl ZappedTable<'_> {
     /// A number for the address space, and the first address of the table: what identifies it.
     #[inline]
     pub(crate) fn id(&self) -> (u64, usize) {
-        (self.mm() as u64, self.start())
+        (mm::id(self.address_space()), self.start())
     }
 
     /// The first address that the table maps.

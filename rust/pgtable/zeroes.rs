@@ -67,11 +67,7 @@ impl<'l> PteTable<'l> {
         match self.ptes().contents() {
             Contents::Used(_) => Some(Outcome::Busy),
             Contents::Nothing => None,
-            Contents::ZeroPages => cover.keeps_zero_pages(self.addr()).or_else(|| {
-                let ptes = self.ptes().as_ptr().cast_mut().cast();
-                // SAFETY: *pte-lock*.
-                unsafe { bindings::ptr_shim_any_soft_dirty(ptes) }.then_some(Outcome::ZeroSoftDirty)
-            }),
+            Contents::ZeroPages => cover.keeps_zero_pages(self.addr(), self.ptes()),
         }
     }
 

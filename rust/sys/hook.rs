@@ -146,11 +146,16 @@ unsafe extern "C" fn ptreclaim_hint(mm: *mut mm_struct) {
 /// # Safety
 ///
 /// As documented there: `src_pmd` is an entry of a PMD table of the parent, whose `mmap_lock` and VMA
-/// lock are held for writing, and `addr` and `end` are in the range of one table.
+/// lock are held for writing, and no page table lock; `addr` and `end` are in the range of one table.
 #[no_mangle]
-unsafe extern "C" fn ptreclaim_fork(src_pmd: *mut pmd_t, addr: c_ulong, end: c_ulong) -> bool {
+unsafe extern "C" fn ptreclaim_fork(
+    src_mm: *mut mm_struct,
+    src_pmd: *mut pmd_t,
+    addr: c_ulong,
+    end: c_ulong,
+) -> bool {
     // SAFETY: By the contract above.
-    let nothing = unsafe { nothing_to_copy(src_pmd, addr..end) };
+    let nothing = unsafe { nothing_to_copy(src_mm, src_pmd, addr..end) };
     if nothing {
         Outcome::NotCopied.count();
     }

@@ -144,10 +144,25 @@ impl MmSlot {
     }
 }
 
-/// Takes part in an address space, if it still has users. What is dropped last is torn down by
-/// somebody else, so it may be dropped in any context.
+/// A number for an address space that no other one ever has.
+#[inline]
+pub(crate) fn id(mm: &Mm) -> u64 {
+    // SAFETY: The address space is valid; its `ctx_id` never changes.
+    unsafe { (*mm.as_raw()).__bindgen_anon_1.context.ctx_id }
+}
+
+/// Takes part in an address space, if it still has users, and is not just being made by `fork()`.
+/// What is dropped last is torn down by somebody else, so it may be dropped in any context.
 pub(crate) fn join(mm: &Mm) -> Option<ARef<MmWithUserAsync>> {
-    Some(MmWithUser::into_mmput_async(mm.mmget_not_zero()?))
+    let mm = MmWithUser::into_mmput_async(mm.mmget_not_zero()?);
+    // SAFETY: Reads a flag.
+    unsafe { bindings::ptr_shim_mm_complete(mm.as_raw()) }.then_some(mm)
+}
+
+/// About how many threads use it.
+pub(crate) fn users(mm: &MmWithUser) -> u32 {
+    // SAFETY: Reads a counter.
+    unsafe { bindings::ptr_shim_mm_users(mm.as_raw()) }
 }
 
 /// Whether it still has users.

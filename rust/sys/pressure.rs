@@ -82,11 +82,12 @@ extern "C" fn ptreclaim_count(_nid: c_int, memcg: *mut mem_cgroup) -> c_ulong {
     pressure::count(&MemCgroup(memcg)) as c_ulong
 }
 
-/// The same.
+/// The same. `ULONG_MAX` is `SHRINK_STOP`.
 #[no_mangle]
 extern "C" fn ptreclaim_shrink(nid: c_int, memcg: *mut mem_cgroup, most: c_ulong) -> c_ulong {
     // INVARIANT: Reclaim has a reference to it.
-    pressure::shrink(&MemCgroup(memcg), nid, most as u64) as c_ulong
+    let freed = pressure::shrink(&MemCgroup(memcg), nid, most as u64);
+    freed.map_or(c_ulong::MAX, |freed| freed as c_ulong)
 }
 
 /// Called before the OOM killer looks for a victim, with `oom_lock` held.

@@ -3,7 +3,10 @@
 //! The background scanner's work and its parameters: `helpers/work.c`.
 
 use super::bindings;
-use crate::scanner;
+use crate::{
+    hints,
+    scanner, //
+};
 use kernel::{
     error::to_result,
     prelude::*, //
@@ -44,6 +47,12 @@ pub(crate) fn arm() {
 #[no_mangle]
 extern "C" fn ptreclaim_scan() -> bool {
     scanner::run()
+}
+
+/// Called by `helpers/work.c` while the scanner is off; may sleep. Whether it is to be called again.
+#[no_mangle]
+extern "C" fn ptreclaim_forget_dead() -> bool {
+    hints::forget_dead()
 }
 
 /// How the scanner is set up at the moment.

@@ -42,10 +42,7 @@ mod tests {
         let cover = Cover::mmap(mm);
         let slot = PmdSlot::new(&cover, map.addr(first, 0)).ok_or(ENOENT)?;
         let mut batch = UnlinkedBatch::new(slot.pmd_lock());
-        for table in (0..tables).filter_map(|nth| slot.table(nth)) {
-            if batch.len() == BATCH {
-                break;
-            }
+        for table in (0..tables).filter_map(|nth| slot.table(nth)).take(BATCH) {
             if let Ok(empty) = table.empty() {
                 batch.add(empty.unlink());
             }

@@ -30,6 +30,7 @@ mod tests {
     const ALL: Aim = Aim {
         free: true,
         wait: true,
+        at_least: 0,
         zero_pages: true,
         fullness: false,
         node: None,

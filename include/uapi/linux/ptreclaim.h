@@ -57,7 +57,8 @@ enum ptreclaim_kept {
  *	  none of them
  * @fullness: with PTRECLAIM_FULLNESS, how full they are
  *
- * From @next on the kernel writes. It also does so when it was interrupted.
+ * From @next on the kernel writes. It also does so with EINTR, and with ESRCH for
+ * a process that exits meanwhile.
  * Later versions may be longer: what a kernel does not know must be 0.
  */
 struct ptreclaim_request {

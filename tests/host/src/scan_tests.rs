@@ -34,6 +34,22 @@ proptest! {
     }
 
     #[test]
+    fn spans_split_a_set_into_parts_of_a_size(
+        indices in prop::collection::btree_set(0usize..512, 0..80),
+        most in 1usize..40,
+    ) {
+        let mut bits = Bits::new();
+        indices.iter().for_each(|index| bits.set(*index));
+        let mut from = 0;
+        for part in indices.iter().collect::<Vec<_>>().chunks(most) {
+            let span = bits.span(from, most).unwrap();
+            prop_assert_eq!(&span, &(*part[0]..part[part.len() - 1] + 1));
+            from = span.end;
+        }
+        prop_assert_eq!(bits.span(from, most), None);
+    }
+
+    #[test]
     fn a_stamp_counts_from_the_first_of_a_row_of_looks(
         mm in any::<u64>(),
         garbage in any::<u64>(),
