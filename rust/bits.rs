@@ -48,6 +48,16 @@ impl Bits {
         Some(first..last + 1)
     }
 
+    /// The first `most` of them from `from` on that follow each other without a gap.
+    pub(crate) fn run(&self, from: usize, most: usize) -> Option<Range<usize>> {
+        let first = self.next(from)?;
+        let mut end = first + 1;
+        while end - first < most && self.next(end) == Some(end) {
+            end += 1;
+        }
+        Some(first..end)
+    }
+
     /// How many.
     pub(crate) fn len(&self) -> u32 {
         self.0.iter().map(|word| word.count_ones()).sum()

@@ -3,10 +3,10 @@
 //! `/dev/ptreclaim`: reclaim on request, as `include/uapi/linux/ptreclaim.h` describes it.
 
 use crate::{
+    found::Found,
     outcome::Outcome,
     sweep::{
         Aim,
-        Found,
         Sweep, //
     },
     sys::{

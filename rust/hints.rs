@@ -52,7 +52,7 @@ pub(crate) struct Slot {
     pub(crate) patience: Atomic<u64>,
     /// When its memory cgroup was told, in jiffies.
     announced: Atomic<u64>,
-    /// When memory was short and nothing was found here, in jiffies; 0 if something was.
+    /// When memory was short and nothing was found here, and on which node ([`crate::pressure`]).
     pub(crate) fruitless: Atomic<u64>,
 }
 
@@ -62,7 +62,6 @@ impl Slot {
         let id = mm::id(mm);
         if read_once(&self.tenant) != id {
             write_once(&self.tenant, id);
-            write_once(&self.waiting, 0);
             write_once(&self.patience, 0);
             write_once(&self.fruitless, 0);
         }

@@ -8,6 +8,7 @@ use crate::{
         self,
         Slot, //
     },
+    pgtable::PTRS_PER_PMD,
     sweep::{
         Aim,
         Sweep, //
@@ -54,16 +55,20 @@ const FRUITLESS: u64 = 100;
 /// for ever. This way each round takes tables that nobody allocates again.
 const SPARE: u32 = 8;
 
+/// So many are enough in any case: of more than two hundred threads, all in faults in the same 1 GiB,
+/// one has been through.
+const ENOUGH: u32 = PTRS_PER_PMD as u32 / 2;
+
 /// So many tables are worth sparing the OOM killer's victim.
 const OOM_LEAST: u64 = 64;
-/// Seconds in which it is spared once.
+/// Seconds between two looks for it.
 const OOM_INTERVAL: u64 = 1;
 /// It is not kept waiting longer.
 const OOM_TIME: Delta = Delta::from_secs(1);
 
 /// About how many tables there are to free on one node for one memory cgroup; 0 only if there is no
 /// address space to look at. Estimated by what it has beyond need: a look would cost too much here.
-pub(crate) fn count(memcg: &MemCgroup) -> u64 {
+pub(crate) fn count(memcg: &MemCgroup, node: i32) -> u64 {
     let mut found = false;
     let mut sum = 0;
     for slot in hints::slots().filter(|slot| slot.mm.is_used()) {
@@ -72,20 +77,26 @@ pub(crate) fn count(memcg: &MemCgroup) -> u64 {
         };
         if memcg.has(&mm) {
             found = true;
-            sum += worth(slot, &mm);
+            sum += worth(slot, &mm, node);
         }
     }
     let share = sum.div_ceil(u64::from(nodes()).max(1));
     share.max(u64::from(found))
 }
 
-fn worth(slot: &Slot, mm: &Mm) -> u64 {
+fn worth(slot: &Slot, mm: &Mm, node: i32) -> u64 {
     slot.move_in(mm);
-    let fruitless = read_once(&slot.fruitless);
-    if fruitless != 0 && jiffies().wrapping_sub(fruitless) < milliseconds(FRUITLESS) {
+    let was = read_once(&slot.fruitless);
+    let now = fruitless(node);
+    if was as u32 == now as u32 && (now >> 32).wrapping_sub(was >> 32) < milliseconds(FRUITLESS) {
         return 0;
     }
     spare_tables(mm).max(u64::from(read_once(&slot.waiting)))
+}
+
+/// That there is nothing now, and on which node; never 0.
+fn fruitless(node: i32) -> u64 {
+    jiffies() << 32 | u64::from(node.unsigned_abs() + 1)
 }
 
 /// Frees about so many tables of one node, for one memory cgroup; says how many. None: then there is
@@ -99,24 +110,25 @@ pub(crate) fn shrink(memcg: &MemCgroup, node: i32, most: u64) -> Option<u64> {
         let Some(mm) = slot.mm.get() else {
             continue;
         };
-        if memcg.has(&mm) && worth(slot, &mm) > 0 {
+        if memcg.has(&mm) && worth(slot, &mm, node) > 0 {
             freed += sweep(slot, &mm, Some(node), most - freed, c"shrinker", None);
         }
     }
     (freed > 0).then_some(freed)
 }
 
-/// When the OOM killer was last told to wait, in jiffies.
-static SPARED: Atomic<u64> = Atomic::new(0);
+/// When the OOM killer last came by, in jiffies.
+static ASKED: Atomic<u64> = Atomic::new(0);
 
 /// Frees whatever is empty in any process; says how many tables. Few are not worth a say: each time
 /// that anything is, the OOM killer goes away without a victim.
 pub(crate) fn before_oom() -> u64 {
     let now = jiffies();
-    let spared = read_once(&SPARED);
-    if spared != 0 && now.wrapping_sub(spared) < seconds(OOM_INTERVAL) {
+    let asked = read_once(&ASKED);
+    if asked != 0 && now.wrapping_sub(asked) < seconds(OOM_INTERVAL) {
         return 0;
     }
+    write_once(&ASKED, now.max(1));
     let since = Instant::<Monotonic>::now();
     mm::hint_at_all();
     let mut freed = 0;
@@ -127,10 +139,10 @@ pub(crate) fn before_oom() -> u64 {
         }
     }
     if freed < OOM_LEAST {
-        return 0;
+        0
+    } else {
+        freed
     }
-    write_once(&SPARED, now.max(1));
-    freed
 }
 
 /// `since` is when a sweep of limited time began.
@@ -146,12 +158,12 @@ fn sweep(
         slot.forget_dead();
         return 0;
     };
-    // For others who are here at the same time.
-    write_once(&slot.fruitless, jiffies().max(1));
+    // Now, for others who come at the same time.
+    write_once(&slot.fruitless, node.map_or(0, fruitless));
     let aim = Aim {
         free: true,
         wait: false,
-        at_least: mm::users(&mm).saturating_add(SPARE),
+        at_least: mm::users(&mm).saturating_add(SPARE).min(ENOUGH),
         // Their notifiers may wait for whoever waits for memory.
         zero_pages: false,
         fullness: false,

@@ -16,6 +16,8 @@ mod bits;
 #[deny(unsafe_code)]
 mod device;
 #[deny(unsafe_code)]
+mod found;
+#[deny(unsafe_code)]
 mod hints;
 #[deny(unsafe_code)]
 mod memory;

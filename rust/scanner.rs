@@ -8,6 +8,7 @@
 //! next time.
 
 use crate::{
+    found::Found,
     hints::{
         self,
         Slot,
@@ -18,7 +19,6 @@ use crate::{
     sweep::{
         Age,
         Aim,
-        Found,
         Sweep, //
     },
     sys::{

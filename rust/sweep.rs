@@ -12,6 +12,10 @@
 
 use crate::{
     bits::Bits,
+    found::{
+        fullness,
+        Found, //
+    },
     memory,
     outcome::Outcome,
     pgtable::{
@@ -60,9 +64,6 @@ use kernel::{
     },
 };
 
-/// How many classes of fullness there are: `PTRECLAIM_FULLNESS_MAX`.
-pub(crate) const FULLNESS: usize = 8;
-
 /// What a sweep is to do.
 #[derive(Clone, Copy)]
 pub(crate) struct Aim {
@@ -95,75 +96,8 @@ pub(crate) struct Age {
     pub(crate) window: u64,
 }
 
-/// What came of a sweep: numbers of tables.
-#[derive(Default)]
-pub(crate) struct Found {
-    /// Looked at.
-    pub(crate) looked: u64,
-    /// Seen empty.
-    pub(crate) empty: u64,
-    /// Seen with nothing but zero pages.
-    pub(crate) zero_only: u64,
-    /// Freed, and those of them that had zero pages.
-    pub(crate) freed: u64,
-    pub(crate) freed_zero: u64,
-    /// Empty, and worth another look later.
-    pub(crate) waiting: u64,
-    /// Come back since they were freed.
-    pub(crate) back: u64,
-    /// By [`FULLNESS`] class.
-    pub(crate) fullness: [u64; FULLNESS],
-    kept: [u64; Outcome::ALL.len()],
-}
-
-impl Found {
-    fn keep(&mut self, why: Outcome) {
-        if let Some(kept) = self.kept.get_mut(why as usize) {
-            *kept += 1;
-        }
-        if matches!(why, Outcome::Young | Outcome::Busy) {
-            self.waiting += 1;
-        }
-    }
-
-    /// How many were kept for this reason.
-    pub(crate) fn kept(&self, why: Outcome) -> u64 {
-        self.kept.get(why as usize).copied().unwrap_or(0)
-    }
-
-    /// Adds all of it to the counters.
-    fn count(&self) {
-        for (what, n) in [
-            (Outcome::Looked, self.looked),
-            (Outcome::ScanFreed, self.freed - self.freed_zero),
-            (Outcome::ScanFreedZero, self.freed_zero),
-            (Outcome::Refaulted, self.back),
-        ] {
-            what.count_many(n);
-        }
-        // What a live table holds is counted for zaps only.
-        for why in Outcome::ALL.iter().skip(Outcome::Young as usize) {
-            why.count_many(self.kept(*why));
-        }
-    }
-}
-
-/// The class of a table with so many entries in use.
-pub(crate) fn fullness(used: usize) -> usize {
-    match used {
-        0 => 0,
-        1 => 1,
-        2..=7 => 2,
-        8..=63 => 3,
-        64..=255 => 4,
-        256..=510 => 5,
-        511 => 6,
-        _ => 7,
-    }
-}
-
-/// So many tables are looked at with interrupts off: empty ones take some thousand instructions each.
-const AT_ONCE: usize = 8;
+/// So many tables are looked at with interrupts off: an empty one takes some thousand instructions.
+const AT_ONCE: usize = 4;
 
 /// What is to be done about a table.
 enum Due {
@@ -404,14 +338,45 @@ impl<'m> Sweep<'m> {
         range: Range<usize>,
         zero_pages: bool,
     ) {
+        let allowed = zero_pages.then(|| self.allowed(cover, start, due, &range));
+        let due = allowed.as_ref().unwrap_or(due);
         let mut from = range.start;
-        while let Some(batch) = due.span(from, BATCH) {
+        // Secondary MMUs are told of what is in between, too: so nothing is.
+        while let Some(batch) = if zero_pages {
+            due.run(from, BATCH)
+        } else {
+            due.span(from, BATCH)
+        } {
             let batch = batch.start..batch.end.min(range.end);
             if batch.is_empty() {
                 break;
             }
             from = self.free_batch(cover, start, due, batch, zero_pages);
         }
+    }
+
+    /// Those of `due` whose mappings may lose their zero pages: asked before anybody is told.
+    fn allowed(
+        &mut self,
+        cover: &Cover<'_>,
+        start: usize,
+        due: &Bits,
+        range: &Range<usize>,
+    ) -> Bits {
+        let mut allowed = Bits::new();
+        let mut next = range.start;
+        while let Some(index) = due.next(next).filter(|index| *index < range.end) {
+            next = index + 1;
+            let addr = start + index * PMD_SIZE;
+            match cover.keeps_zero_pages(addr, None) {
+                None => allowed.set(index),
+                Some(why) => {
+                    events::kept(|| Table(self.mm, addr, why.name()));
+                    self.found.keep(why);
+                }
+            }
+        }
+        allowed
     }
 
     /// Frees the tables of `due` in `range`, which are no more than a batch, and the first of which is

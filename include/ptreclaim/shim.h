@@ -144,6 +144,7 @@ int ptr_test_put(unsigned long addr, u8 value);
 int ptr_test_get(unsigned long addr);
 int ptr_test_zap(unsigned long addr, unsigned long len);
 int ptr_test_set_pte(unsigned long addr, enum ptr_pte_kind kind);
+int ptr_test_fork_beside_unmap(unsigned long addr);
 int ptr_test_want_huge(unsigned long addr);
 unsigned long ptr_test_pte_tables(void);
 u64 ptr_test_flushes(void);

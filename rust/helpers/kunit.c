@@ -5,6 +5,8 @@
  */
 #include <kunit/test.h>
 #include <kunit/test-bug.h>
+#include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/mman.h>
@@ -13,6 +15,7 @@
 #include <linux/swap.h>
 #include <linux/leafops.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 
 #include <ptreclaim/shim.h>
 
@@ -120,6 +123,54 @@ out:
 	spin_unlock(ptl);
 	mmap_read_unlock(current->mm);
 	return 0;
+}
+
+struct fork_question {
+	struct work_struct work;
+	struct mm_struct *mm;
+	pmd_t *pmd;
+	unsigned long addr;
+	bool asked;
+	bool nothing;
+};
+
+static void ask(struct work_struct *work)
+{
+	struct fork_question *q = container_of(work, struct fork_question, work);
+
+	WRITE_ONCE(q->asked, true);
+	q->nothing = ptreclaim_fork(q->mm, q->pmd, q->addr, q->addr + PAGE_SIZE);
+}
+
+/*
+ * Whether fork() is told that there is nothing to copy while somebody replaces
+ * the entry, as try_to_unmap_one() does: cleared at first, under the PTE lock.
+ */
+int ptr_test_fork_beside_unmap(unsigned long addr)
+{
+	struct fork_question q = { .mm = current->mm, .addr = addr };
+	spinlock_t *ptl;
+	pte_t *pte = lock_pte(addr, &q.pmd, &ptl, false), was;
+	int cpu, ms;
+
+	if (!pte)
+		return -EINVAL;
+	was = ptep_get(pte);
+	WRITE_ONCE(pte->pte, 0);
+	INIT_WORK_ONSTACK(&q.work, ask);
+	cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
+	if (cpu < nr_cpu_ids) {
+		queue_work_on(cpu, system_percpu_wq, &q.work);
+		for (ms = 0; ms < 1000 && !READ_ONCE(q.asked); ms++)
+			mdelay(1);
+		mdelay(2);
+	}
+	WRITE_ONCE(pte->pte, was.pte);
+	spin_unlock(ptl);
+	flush_work(&q.work);
+	destroy_work_on_stack(&q.work);
+	mmap_read_unlock(current->mm);
+	return q.asked ? q.nothing : -EBUSY;
 }
 
 /* Asks for huge pages in the mapping at @addr, as MADV_HUGEPAGE does. */

@@ -105,14 +105,15 @@ static enum ptr_zero_keep keeps_zero_pages(struct vm_area_struct *vma, unsigned 
 		return PTR_ZERO_MLOCKED;
 	if (userfaultfd_armed(vma))
 		return PTR_ZERO_UFFD;
-	if (shows_soft_dirty(vma, start, end, pte))
+	if (pte && shows_soft_dirty(vma, start, end, pte))
 		return PTR_ZERO_SOFT_DIRTY;
 	return PTR_ZERO_DROP;
 }
 
 /*
- * The PTE lock of the table at @pte is held, which maps the range, and mmap_lock
- * or the lock of @vma, which has all of the range.
+ * mmap_lock is held, or the lock of @vma, which then has all of the range. The PTE
+ * lock of the table at @pte is held, which maps the range; or NULL: entries are
+ * not looked at.
  */
 enum ptr_zero_keep ptr_shim_keeps_zero_pages(struct mm_struct *mm, struct vm_area_struct *vma,
 					     unsigned long start, unsigned long end, pte_t *pte)

@@ -73,8 +73,9 @@ void ptr_shim_work_stop(void)
 	kernel_param_lock(THIS_MODULE);
 	WRITE_ONCE(scan_wq, NULL);
 	kernel_param_unlock(THIS_MODULE);
-	cancel_delayed_work_sync(&scan_dwork);
-	cancel_delayed_work_sync(&forget_dwork);
+	/* For good: each of them may be about to queue the other. */
+	disable_delayed_work_sync(&scan_dwork);
+	disable_delayed_work_sync(&forget_dwork);
 	destroy_workqueue(wq);
 }
 

@@ -95,22 +95,23 @@ impl<'a> Cover<'a> {
         }
     }
 
-    /// `None` if zero pages may be taken away from `ptes`, the table at `addr`, which is *covered*;
-    /// else why not. A private anonymous mapping reads zeroes with them and without.
-    pub(super) fn keeps_zero_pages(&self, addr: usize, ptes: Ptes<'_>) -> Option<Outcome> {
+    /// `None` if zero pages may be taken away from the table at `addr`; else why not. A private
+    /// anonymous mapping reads zeroes with them and without. Without its entries, `ptes`, as far as
+    /// the mappings tell.
+    pub(crate) fn keeps_zero_pages(&self, addr: usize, ptes: Option<Ptes<'_>>) -> Option<Outcome> {
         let vma = match self {
             Self::Mmap { .. } => core::ptr::null_mut(),
             Self::Vma { vma, .. } => VmaRef::as_ptr(vma),
         };
-        let ptes = ptes.as_ptr().cast_mut();
-        // SAFETY: `mmap_lock` is held, or the lock of the VMA, which the table lies in; *pte-lock*.
+        let ptes = ptes.map_or(core::ptr::null(), |ptes| ptes.as_ptr());
+        // SAFETY: `mmap_lock` is held, or the lock of the VMA; *pte-lock*, if there are entries.
         let why = unsafe {
             bindings::ptr_shim_keeps_zero_pages(
                 self.mm().as_raw(),
                 vma,
                 addr,
                 addr + PMD_SIZE,
-                ptes.cast(),
+                ptes.cast_mut().cast(),
             )
         };
         match why {

@@ -36,7 +36,8 @@ use kernel::{
 ///
 /// RCU is not enough for PTE tables: `khugepaged` deposits one for the huge page that replaces it,
 /// and when that page goes the table is freed at once (`zap_deposited_table()`). What it does wait
-/// for, in `pmdp_collapse_flush()`, is that each CPU answers an interrupt.
+/// for in between, for the sake of `gup_fast()`, is that each CPU in the system answers an interrupt
+/// (`tlb_remove_table_sync_one()`). Those that use the address space would not do: this one may not.
 pub(crate) struct IrqsOff {
     flags: usize,
     _cpu: NotThreadSafe,

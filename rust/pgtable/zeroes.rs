@@ -67,7 +67,7 @@ impl<'l> PteTable<'l> {
         match self.ptes().contents() {
             Contents::Used(_) => Some(Outcome::Busy),
             Contents::Nothing => None,
-            Contents::ZeroPages => cover.keeps_zero_pages(self.addr(), self.ptes()),
+            Contents::ZeroPages => cover.keeps_zero_pages(self.addr(), Some(self.ptes())),
         }
     }
 

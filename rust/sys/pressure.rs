@@ -77,9 +77,9 @@ pub(crate) fn nodes() -> u32 {
 /// Called by `helpers/pressure.c`, as the functions of `struct shrinker` are: may sleep, but any lock
 /// may be held.
 #[no_mangle]
-extern "C" fn ptreclaim_count(_nid: c_int, memcg: *mut mem_cgroup) -> c_ulong {
+extern "C" fn ptreclaim_count(nid: c_int, memcg: *mut mem_cgroup) -> c_ulong {
     // INVARIANT: Reclaim has a reference to it.
-    pressure::count(&MemCgroup(memcg)) as c_ulong
+    pressure::count(&MemCgroup(memcg), nid) as c_ulong
 }
 
 /// The same. `ULONG_MAX` is `SHRINK_STOP`.

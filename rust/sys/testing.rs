@@ -114,6 +114,14 @@ impl Mapping {
         to_result(unsafe { bindings::ptr_test_set_pte(self.addr(table, page), kind) })
     }
 
+    /// Whether `fork()` is told that a page is none while somebody replaces its entry.
+    pub(crate) fn is_lost_by_fork(self, table: usize, page: usize) -> Result<bool> {
+        // SAFETY: As above.
+        let ret = unsafe { bindings::ptr_test_fork_beside_unmap(self.addr(table, page)) };
+        to_result(ret)?;
+        Ok(ret != 0)
+    }
+
     /// Asks for huge pages.
     pub(crate) fn want_huge(self) -> Result {
         // SAFETY: As above.

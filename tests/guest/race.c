@@ -335,41 +335,6 @@ static void forks(void)
 	all_freed(BLOCKS, true);
 }
 
-/* Tables with one page each, which goes to swap and back while others fork. */
-static void *forks_or_pages_out(void *arg)
-{
-	struct worker *w = arg;
-	size_t i;
-
-	for (; now() < stop_at; rounds++) {
-		pid_t pid;
-		int status;
-
-		if (w->id) {
-			for (i = 0; i < BLOCKS; i++)
-				advise(area + i * TABLE, PAGE, MADV_PAGEOUT);
-			verify(area, BLOCKS * TABLE, TABLE, 9);
-			continue;
-		}
-		pid = SYS(fork());
-		if (!pid) {
-			verify(area, BLOCKS * TABLE, TABLE, 9);
-			_exit(0);
-		}
-		SYS(waitpid(pid, &status, 0));
-		CHECK(!status, "a child has lost a page");
-	}
-	return NULL;
-}
-
-static void forks_beside_reclaim(void)
-{
-	area = map_anon(BLOCKS * TABLE);
-	fill(area, BLOCKS * TABLE, TABLE, 9);
-	run_threads(forks_or_pages_out, 2);
-	verify(area, BLOCKS * TABLE, TABLE, 9);
-}
-
 const struct test_case race_cases[] = {
 	{ "race.blocks", "contents intact, all " FREED, blocks },
 	{ "race.quarters", "contents intact, all " FREED, quarters },
@@ -379,7 +344,5 @@ const struct test_case race_cases[] = {
 	{ "race.stale_tlb", "contents intact, all " FREED, stale_tlb },
 	{ "race.vma_churn", "contents intact, all " FREED, vma_churn },
 	{ "race.forks", "contents intact, all " FREED, forks },
-	{ "race.forks_beside_reclaim", "contents intact",
-	  forks_beside_reclaim },
 	{ }
 };

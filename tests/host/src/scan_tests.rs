@@ -50,6 +50,24 @@ proptest! {
     }
 
     #[test]
+    fn runs_have_no_gap_and_no_more_than_they_may(
+        indices in prop::collection::btree_set(0usize..512, 0..400),
+        most in 1usize..40,
+    ) {
+        let mut bits = Bits::new();
+        indices.iter().for_each(|index| bits.set(*index));
+        let mut got = Vec::new();
+        let mut from = 0;
+        while let Some(run) = bits.run(from, most) {
+            prop_assert!(run.len() <= most);
+            prop_assert!(run.len() == most || !indices.contains(&run.end));
+            from = run.end;
+            got.extend(run);
+        }
+        prop_assert_eq!(got, indices.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
     fn a_stamp_counts_from_the_first_of_a_row_of_looks(
         mm in any::<u64>(),
         garbage in any::<u64>(),
