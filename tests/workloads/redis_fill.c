@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Sets KEYS keys of SIZE bytes in a Redis behind a Unix socket, pipelined. */
+/*
+ * Sets KEYS keys of SIZE bytes in a Redis behind a Unix socket, pipelined. Or
+ * deletes all but every STEPth of them, or reads these back.
+ */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,14 +56,66 @@ static int expect_ok(int fd, size_t replies)
 	return buf[0] == '+' && buf[want - 5] == '+' ? 0 : -1;
 }
 
+/* Writes a command of one word and one key; reads a reply that begins so. */
+static int one_key(int fd, const char *word, size_t i, char *buf,
+		   const char *head, size_t want)
+{
+	char key[32], command[96];
+	int n = snprintf(key, sizeof(key), "key:%zu", i);
+	size_t got = 0, known;
+
+	n = snprintf(command, sizeof(command),
+		     "*2\r\n$%zu\r\n%s\r\n$%d\r\n%s\r\n", strlen(word), word,
+		     n, key);
+	if (write_all(fd, command, n))
+		return -1;
+	while (got < want) {
+		ssize_t n = read(fd, buf + got, want - got);
+
+		if (n <= 0)
+			return -1;
+		got += n;
+		/* Of another reply no more may come. */
+		known = got < strlen(head) ? got : strlen(head);
+		if (memcmp(buf, head, known))
+			return -1;
+	}
+	return 0;
+}
+
+static int delete_key(int fd, size_t i)
+{
+	char reply[4];
+
+	return one_key(fd, "DEL", i, reply, ":1\r\n", 4);
+}
+
+static int check_key(int fd, size_t i, char *buf, size_t size)
+{
+	char head[32];
+	size_t n = snprintf(head, sizeof(head), "$%zu\r\n", size), k;
+
+	if (one_key(fd, "GET", i, buf, head, n + size + 2))
+		return -1;
+	for (k = n; k < n + size; k++)
+		if (buf[k] != (char)('a' + i % 26))
+			return -1;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	size_t keys, size, i, len = 0;
+	size_t keys, size, step = 0, i, len = 0;
+	bool check;
 	char *buf;
 	int fd;
 
-	if (argc != 4) {
-		fprintf(stderr, "usage: redis_fill SOCKET KEYS SIZE\n");
+	if (argc == 6)
+		step = strtoul(argv[5], NULL, 0);
+	check = step && !strcmp(argv[4], "check");
+	if (argc != 4 && (!step || (!check && strcmp(argv[4], "keep")))) {
+		fprintf(stderr, "usage: redis_fill SOCKET KEYS SIZE "
+			"[keep STEP | check STEP]\n");
 		return 2;
 	}
 	keys = strtoul(argv[2], NULL, 0);
@@ -68,6 +124,15 @@ int main(int argc, char **argv)
 	fd = connect_to(argv[1]);
 	if (!buf || fd < 0)
 		return perror(argv[1]), 1;
+
+	for (i = 0; step && i < keys; i++) {
+		if (check ? !(i % step) && check_key(fd, i, buf, size) :
+			    i % step && delete_key(fd, i))
+			return fprintf(stderr, "key:%zu is not as it was set\n",
+				       i), 1;
+	}
+	if (step)
+		return 0;
 
 	for (i = 0; i < keys; i++) {
 		char key[32];
