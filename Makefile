@@ -9,6 +9,7 @@ help:
 
 #: make run              real programs with and without the module, and one table
 #: make test             every test there is
+#: make test-life        mixed load on the debug kernel, 20 minutes [FOR=seconds]
 #: make bench            what the module costs, in instructions
 #: make shell            a shell in the guest
 #: make doctor           what is there and what is missing
@@ -26,6 +27,9 @@ help:
 
 run test bench doctor lint:
 	@scripts/$@
+
+test-life:
+	@tests/module/life $(FOR)
 
 shell:
 	@scripts/setup
@@ -79,5 +83,5 @@ ifeq ($(origin KDIR),command line)
 export KDIR
 endif
 
-.PHONY: help run test bench doctor lint shell kernel kunit modules modules_install clean \
+.PHONY: help run test test-life bench doctor lint shell kernel kunit modules modules_install clean \
 	command install-command

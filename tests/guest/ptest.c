@@ -117,7 +117,7 @@ int memfd(size_t size)
 	return fd;
 }
 
-static uint64_t word(const char *addr, uint64_t seed)
+uint64_t word(const char *addr, uint64_t seed)
 {
 	return (((uintptr_t)addr >> 12) + (seed << 40)) * 0x9e3779b97f4a7c15 | 1;
 }
@@ -240,7 +240,7 @@ void left_at(const char *file, int line, long off, long builtin, long module)
 	long want[] = { off, builtin, module };
 	long got = tables();
 
-	if (got != want[mode])
+	if (mode != MODE_ANY && got != want[mode])
 		fail_at(file, line, "%ld tables left, %ld expected", got,
 			want[mode]);
 }
@@ -348,7 +348,7 @@ long refill_ms(void)
 	if (mode != MODE_MODULE)
 		return 1;
 	ms = read_number("/sys/module/ptreclaim/parameters/refill_ms", NULL);
-	CHECK(ms > 0, "refill_ms is %ld", ms);
+	CHECK(ms >= 0, "refill_ms is %ld", ms);
 	return ms;
 }
 

@@ -19,7 +19,8 @@
 #define KIB(n)		((n) * 1024UL)
 #define MIB(n)		((n) * KIB(1024))
 
-enum mode { MODE_OFF, MODE_BUILTIN, MODE_MODULE };
+/* MODE_ANY: it changes meanwhile; only contents can be checked. */
+enum mode { MODE_OFF, MODE_BUILTIN, MODE_MODULE, MODE_ANY };
 
 extern enum mode mode;
 extern unsigned int seconds;		/* how long the stress cases run */
@@ -71,6 +72,7 @@ char *map_shared(size_t size);
 int memfd(size_t size);
 
 /* Contents: a word per page, unlike in every page and every round. */
+uint64_t word(const char *addr, uint64_t seed);
 void fill(char *addr, size_t len, size_t step, uint64_t seed);
 void verify_at(const char *file, int line, const char *addr, size_t len,
 	       size_t step, uint64_t seed);

@@ -57,7 +57,8 @@ static void all_freed(size_t tables, bool one_vma)
 {
 	size_t i;
 
-	if (mode == MODE_OFF || (mode == MODE_BUILTIN && !one_vma))
+	if (mode == MODE_OFF || mode == MODE_ANY ||
+	    (mode == MODE_BUILTIN && !one_vma))
 		return;
 	thp(false);
 	nap(2 * refill_ms());

@@ -21,6 +21,14 @@ struct uffdio_poison {
 };
 #define UFFDIO_POISON	_IOWR(UFFDIO, UFFDIO_POISON_NR, struct uffdio_poison)
 #endif
+#ifndef UFFD_FEATURE_MOVE
+#define UFFD_FEATURE_MOVE	(1 << 16)
+struct uffdio_move {
+	uint64_t dst, src, len, mode;
+	int64_t move;
+};
+#define UFFDIO_MOVE	_IOWR(UFFDIO, 0x05, struct uffdio_move)
+#endif
 
 int uffd_open(uint64_t features);
 void uffd_watch(int fd, char *p, size_t len, uint64_t how);
