@@ -105,6 +105,7 @@ static int run_case(const struct test_case *c)
 		c->run();
 		_exit(0);
 	}
+	printf("# %s is process %d\n", c->name, pid);
 	if (waitpid(pid, &status, 0) != pid)
 		return perror("# waitpid"), 1;
 	kill(-pid, SIGKILL);
