@@ -47,7 +47,7 @@ def initramfs(args, module, trailer, shown):
     insmod = module and args.reclaim == "module" and not args.no_insmod
     settings = assignments({
         "TRAILER": trailer.decode(), "BINDS": shlex.join(shown), "MODULE": ko,
-        "PARAMS": shlex.join(args.param),
+        "PARAMS": shlex.join(args.param), "CPUS": str(args.cpus),
         "INSMOD": "y" if insmod else "", "INTERACTIVE": "y" if args.interactive else "",
     })
     files = {
