@@ -3,11 +3,13 @@
 //! `/dev/ptreclaim`: reclaim on request, as `include/uapi/linux/ptreclaim.h` describes it.
 
 use crate::{
-    found::Found,
     outcome::Outcome,
-    sweep::{
-        Aim,
-        Sweep, //
+    scan::{
+        found::Found,
+        sweep::{
+            Aim,
+            Sweep, //
+        },
     },
     sys::{
         bindings::{

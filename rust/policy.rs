@@ -18,11 +18,13 @@ pub(crate) struct Key(u64);
 pub(crate) const MEMORY_BITS: u32 = 12;
 
 impl Key {
-    /// The table at `addr` of the address space identified by `mm`.
+    /// The table at `addr` of the address space identified by `mm`, a number that counts up.
     #[inline]
     pub(crate) fn new(mm: u64, addr: usize) -> Self {
+        // Side by side, up to 57 bits of address: the highest come out lowest.
+        let table = (addr as u64 >> 21).rotate_left(40);
         // Fibonacci hashing: the high bits are well mixed.
-        Self((mm ^ (addr as u64 >> 21).rotate_left(40)).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        Self((mm << 12 ^ table).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
     /// Which of the `1 << MEMORY_BITS` words is for this table.

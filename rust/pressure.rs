@@ -4,14 +4,16 @@
 //! in the middle of reclaim: whatever they lock is only tried, and nothing is allocated.
 
 use crate::{
-    hints::{
-        self,
-        Slot, //
-    },
     pgtable::PTRS_PER_PMD,
-    sweep::{
-        Aim,
-        Sweep, //
+    scan::{
+        hints::{
+            self,
+            Slot, //
+        },
+        sweep::{
+            Aim,
+            Sweep, //
+        },
     },
     sys::{
         mm::{

@@ -12,19 +12,11 @@
 #![crate_name = "ptreclaim"]
 
 #[deny(unsafe_code)]
-mod bits;
-#[deny(unsafe_code)]
 mod device;
-#[deny(unsafe_code)]
-mod found;
-#[deny(unsafe_code)]
-mod hints;
 #[deny(unsafe_code)]
 mod memory;
 #[deny(unsafe_code)]
 mod outcome;
-#[deny(unsafe_code)]
-mod patience;
 mod pgtable;
 #[deny(unsafe_code)]
 mod policy;
@@ -33,13 +25,9 @@ mod pressure;
 #[deny(unsafe_code)]
 mod reclaim;
 #[deny(unsafe_code)]
-mod scanner;
-#[deny(unsafe_code)]
-mod stamp;
+mod scan;
 #[deny(unsafe_code)]
 mod stats;
-#[deny(unsafe_code)]
-mod sweep;
 mod sys;
 #[cfg(CONFIG_PTRECLAIM_KUNIT_TEST)]
 mod tests;
@@ -66,7 +54,7 @@ struct PtReclaim {
     _hook: sys::hook::Hook,
     _pressure: sys::pressure::Pressure,
     _work: sys::work::Work,
-    _hints: hints::Hints,
+    _hints: scan::hints::Hints,
     _stats: stats::Files,
 }
 
@@ -74,7 +62,7 @@ impl kernel::Module for PtReclaim {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         reclaim::set_refill_interval(sys::hook::refill_jiffies());
         let stats = stats::Files::new()?;
-        let hints = hints::Hints::new();
+        let hints = scan::hints::Hints::new();
         let work = sys::work::Work::start()?;
         let pressure = sys::pressure::Pressure::new()?;
         let hook = sys::hook::Hook::start()?;

@@ -7,7 +7,7 @@
 //! again only if it was not filled at once the last time.
 
 use crate::{
-    hints, memory,
+    memory,
     outcome::Outcome,
     pgtable::{
         pte::PteValue,
@@ -23,6 +23,7 @@ use crate::{
         Key,
         Memory, //
     },
+    scan::hints,
     sys::{
         events::{
             self,

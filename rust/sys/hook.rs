@@ -15,7 +15,6 @@ use super::{
     mm,
 };
 use crate::{
-    hints,
     outcome::Outcome,
     pgtable::{
         region::nothing_to_copy,
@@ -25,6 +24,7 @@ use crate::{
         },
     },
     reclaim,
+    scan::hints, //
 };
 use kernel::{
     error::to_result,

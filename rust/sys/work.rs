@@ -3,7 +3,7 @@
 //! The background scanner's work and its parameters: `helpers/work.c`.
 
 use super::bindings;
-use crate::{
+use crate::scan::{
     hints,
     scanner, //
 };

@@ -8,14 +8,16 @@ use kernel::prelude::*;
 mod tests {
     use super::*;
     use crate::{
-        found::Found,
-        hints,
         outcome::Outcome,
-        pressure, scanner,
-        sweep::{
-            Age,
-            Aim,
-            Sweep, //
+        pressure,
+        scan::{
+            found::Found,
+            hints, scanner,
+            sweep::{
+                Age,
+                Aim,
+                Sweep, //
+            },
         },
         sys::testing::{
             mm,

@@ -2,16 +2,16 @@
 
 //! The module's pure logic as it is in the module, and what must be true of it.
 
-#[path = "../../../rust/bits.rs"]
+#[path = "../../../rust/scan/bits.rs"]
 #[allow(dead_code)]
 mod bits;
-#[path = "../../../rust/patience.rs"]
+#[path = "../../../rust/scan/patience.rs"]
 #[allow(dead_code)]
 mod patience;
 #[path = "../../../rust/policy.rs"]
 #[allow(dead_code)]
 mod policy;
-#[path = "../../../rust/stamp.rs"]
+#[path = "../../../rust/scan/stamp.rs"]
 #[allow(dead_code)]
 mod stamp;
 

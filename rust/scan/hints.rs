@@ -48,7 +48,7 @@ pub(crate) struct Slot {
     tenant: Atomic<u64>,
     /// Tables that were seen empty and wait to be freed.
     pub(crate) waiting: Atomic<u32>,
-    /// A [`crate::patience::Patience`].
+    /// A [`crate::scan::patience::Patience`].
     pub(crate) patience: Atomic<u64>,
     /// When its memory cgroup was told, in jiffies.
     announced: Atomic<u64>,

@@ -8,18 +8,20 @@
 //! next time.
 
 use crate::{
-    found::Found,
-    hints::{
-        self,
-        Slot,
-        SLOTS, //
-    },
-    patience::Patience,
     pgtable::PUD_SIZE,
-    sweep::{
-        Age,
-        Aim,
-        Sweep, //
+    scan::{
+        found::Found,
+        hints::{
+            self,
+            Slot,
+            SLOTS, //
+        },
+        patience::Patience,
+        sweep::{
+            Age,
+            Aim,
+            Sweep, //
+        },
     },
     sys::{
         mm::{

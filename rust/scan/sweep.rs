@@ -11,11 +11,6 @@
 //! Between two PMD tables nothing is held.
 
 use crate::{
-    bits::Bits,
-    found::{
-        fullness,
-        Found, //
-    },
     memory,
     outcome::Outcome,
     pgtable::{
@@ -40,7 +35,14 @@ use crate::{
         Key,
         Memory, //
     },
-    stamp::Stamp,
+    scan::{
+        bits::Bits,
+        found::{
+            fullness,
+            Found, //
+        },
+        stamp::Stamp, //
+    },
     stats,
     sys::{
         events::{
