@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/sys/kernel/debug/ptreclaim/`: `counters`, one line per outcome, its name and its number; and
-//! `scan_latency`, how long scans took.
+//! `/sys/kernel/debug/ptreclaim/`: `counters`, one line per outcome, its name and its number;
+//! `processes`, what the background has made of each; and `scan_latency`, how long scans took.
 
-use crate::outcome::Outcome;
+use crate::{
+    outcome::Outcome,
+    scan::{
+        hints,
+        ledger,
+        patience::Patience, //
+    },
+};
 use kernel::{
     debugfs::{
         Dir,
@@ -43,6 +50,23 @@ impl Writer for Counters {
     }
 }
 
+/// A line for each address space that was scanned; also of those that have gone, until others take
+/// their place.
+struct Processes;
+
+impl Writer for Processes {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_fmt(fmt!("{}\n", ledger::COLUMNS))?;
+        for slot in hints::slots() {
+            if slot.ledger.write(f)? {
+                let patience = Patience::from_word(slot.patience.load(Relaxed)).age(1);
+                f.write_fmt(fmt!(" {} {}\n", slot.waiting.load(Relaxed), patience))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Upper bounds in microseconds, and how many scans were below; classes without any are left out.
 struct Latency;
 
@@ -64,6 +88,7 @@ impl Writer for Latency {
 pub(crate) struct Files {
     _counters: Pin<KBox<File<Counters>>>,
     _latency: Pin<KBox<File<Latency>>>,
+    _processes: Pin<KBox<File<Processes>>>,
     _dir: Dir,
 }
 
@@ -77,9 +102,11 @@ impl Files {
         let dir = Dir::new(c"ptreclaim");
         let counters = KBox::pin_init(dir.read_only_file(c"counters", Counters), GFP_KERNEL)?;
         let latency = KBox::pin_init(dir.read_only_file(c"scan_latency", Latency), GFP_KERNEL)?;
+        let processes = KBox::pin_init(dir.read_only_file(c"processes", Processes), GFP_KERNEL)?;
         Ok(Self {
             _counters: counters,
             _latency: latency,
+            _processes: processes,
             _dir: dir,
         })
     }

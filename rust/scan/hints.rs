@@ -5,6 +5,7 @@
 //! A fixed number of slots, so that a hint allocates nothing and waits for nobody. What finds no
 //! room is not lost: then every process is offered again a while later.
 
+use super::ledger::Ledger;
 use crate::sys::{
     mm::{
         self,
@@ -54,6 +55,8 @@ pub(crate) struct Slot {
     announced: Atomic<u64>,
     /// When memory was short and nothing was found here, and on which node ([`crate::pressure`]).
     pub(crate) fruitless: Atomic<u64>,
+    /// What was made of it.
+    pub(crate) ledger: Ledger,
 }
 
 impl Slot {
@@ -64,6 +67,7 @@ impl Slot {
             write_once(&self.tenant, id);
             write_once(&self.patience, 0);
             write_once(&self.fruitless, 0);
+            self.ledger.clear();
         }
     }
 
@@ -90,6 +94,7 @@ static TABLE: [Slot; SLOTS] = [const {
         patience: Atomic::new(0),
         announced: Atomic::new(0),
         fruitless: Atomic::new(0),
+        ledger: Ledger::new(),
     }
 }; SLOTS];
 

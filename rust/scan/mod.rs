@@ -6,6 +6,7 @@
 pub(crate) mod bits;
 pub(crate) mod found;
 pub(crate) mod hints;
+pub(crate) mod ledger;
 pub(crate) mod patience;
 pub(crate) mod scanner;
 pub(crate) mod stamp;

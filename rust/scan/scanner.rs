@@ -37,6 +37,7 @@ use crate::{
     },
 };
 use kernel::{
+    mm::Mm,
     sync::atomic::{
         Atomic,
         Relaxed, //
@@ -178,13 +179,13 @@ fn scan_slot(slot: &Slot, settings: Settings, budget: &Budget) -> End {
         if budget.is_used_up() && addr != 0 {
             at.mm.store(id, Relaxed);
             at.addr.store(addr as u64, Relaxed);
-            keep(slot, patience, &sweep.finish(), now, settings.age);
+            keep(slot, &mm, patience, &sweep.finish(), now, settings.age);
             return End::OutOfBudget;
         }
         next = sweep.step(addr..usize::MAX & !(PUD_SIZE - 1));
         yield_if_needed();
     }
-    keep(slot, patience, &sweep.finish(), now, settings.age);
+    keep(slot, &mm, patience, &sweep.finish(), now, settings.age);
     if slot.waiting.load(Relaxed) == 0 {
         slot.mm.release(&target);
     }
@@ -192,7 +193,7 @@ fn scan_slot(slot: &Slot, settings: Settings, budget: &Budget) -> End {
 }
 
 /// Keeps what the scan of an address space, or a part of it, has found.
-fn keep(slot: &Slot, patience: Patience, found: &Found, now: u64, age: u64) {
+fn keep(slot: &Slot, mm: &Mm, patience: Patience, found: &Found, now: u64, age: u64) {
     let waiting = u64::from(slot.waiting.load(Relaxed)) + found.waiting;
     slot.waiting
         .store(u32::try_from(waiting).unwrap_or(u32::MAX), Relaxed);
@@ -200,4 +201,5 @@ fn keep(slot: &Slot, patience: Patience, found: &Found, now: u64, age: u64) {
         patience.after(found.freed, found.back, now, age).word(),
         Relaxed,
     );
+    slot.ledger.add(mm, found);
 }

@@ -151,6 +151,12 @@ pub(crate) fn id(mm: &Mm) -> u64 {
     unsafe { (*mm.as_raw()).__bindgen_anon_1.context.ctx_id }
 }
 
+/// The process it belongs to; 0 if that cannot be told.
+pub(crate) fn pid(mm: &Mm) -> i32 {
+    // SAFETY: The address space is valid.
+    unsafe { bindings::ptr_shim_mm_pid(mm.as_raw()) }
+}
+
 /// Takes part in an address space, if it still has users, and is not just being made by `fork()`.
 /// What is dropped last is torn down by somebody else, so it may be dropped in any context.
 pub(crate) fn join(mm: &Mm) -> Option<ARef<MmWithUserAsync>> {

@@ -228,7 +228,60 @@ static void counters_add_up(void)
 	leave_group();
 }
 
+struct line {
+	int pid;
+	long looked, freed, zero, back, waiting, patience;
+};
+
+/* This process' line of what the background has made of whom. */
+static struct line my_line(void)
+{
+	FILE *f = fopen("/sys/kernel/debug/ptreclaim/processes", "r");
+	struct line l, mine = {};
+	char text[128] = "";
+
+	CHECK(f && fgets(text, sizeof(text), f) && !strcmp(text,
+	      "pid looked freed freed_zero refaulted waiting patience\n"),
+	      "'%s' heads the list of processes", text);
+	while (fgets(text, sizeof(text), f)) {
+		CHECK(sscanf(text, "%d %ld %ld %ld %ld %ld %ld", &l.pid,
+			     &l.looked, &l.freed, &l.zero, &l.back, &l.waiting,
+			     &l.patience) == 7, "%s", text);
+		if (l.pid == getpid()) {
+			CHECK(!mine.pid, "two lines");
+			mine = l;
+		}
+	}
+	fclose(f);
+	return mine;
+}
+
+static void processes(void)
+{
+	int fd = memfd(SIZE);
+	char *p = map_at(fresh(SIZE), SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 fd), *zeroes = map_anon(4 * TABLE);
+	struct line l;
+	size_t i;
+
+	mark();
+	fill(p, SIZE, TABLE, 1);
+	for (i = 0; i < 4 * TABLE; i += TABLE)
+		(void)*(volatile char *)(zeroes + i);
+	SYS(ftruncate(fd, 0));
+	background(0);
+	if (mode != MODE_MODULE)
+		return;
+	/* The scan that has freed them is about to end. */
+	nap(50);
+	l = my_line();
+	CHECK(l.pid && l.freed == NR + 4 && l.zero == 4 && !l.back &&
+	      l.looked >= l.freed, "looked at %ld, freed %ld, %ld of them with "
+	      "zero pages, %ld back", l.looked, l.freed, l.zero, l.back);
+}
+
 const struct test_case count_cases[] = {
+	{ "count.processes", LATER ", and listed", processes },
 	{ "device.counters_add_up", "counters, VmPTE and cgroup agree",
 	  counters_add_up },
 	{ }
