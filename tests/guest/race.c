@@ -336,6 +336,76 @@ static void forks(void)
 	all_freed(BLOCKS, true);
 }
 
+#define SPLIT	511UL		/* the table of each GiB that is split */
+
+static _Atomic size_t at_table;
+
+/*
+ * One thread splits huge pages, which flushes with the PMD lock held. The other
+ * empties the second half of a table under the same lock, each one once: when
+ * the lock was taken, the table is looked at again, all of it.
+ */
+static void *splits_or_empties(void *arg)
+{
+	struct worker *w = arg;
+	size_t tables = BLOCKS * GIB / TABLE, i;
+	char *p;
+
+	pin(w->id);
+	if (w->id) {
+		for (; now() < stop_at && at_table < tables; rounds++) {
+			p = area + (at_table | SPLIT) * TABLE;
+			*(volatile char *)p = 1;
+			advise(p, PAGE, MADV_DONTNEED);
+			advise(p, TABLE, MADV_DONTNEED);
+		}
+		return NULL;
+	}
+	for (i = 0; now() < stop_at && i < tables; i++) {
+		p = area + i * TABLE + TABLE / 2;
+		if (i % (GIB / TABLE) == SPLIT)
+			continue;
+		at_table = i;
+		fill(p, TABLE / 2, KIB(128), i);
+		advise(p, TABLE / 2, MADV_DONTNEED);
+	}
+	at_table = tables;
+	return NULL;
+}
+
+static void pmd_lock_taken(void)
+{
+	size_t i;
+
+	area = map_at(fresh_bare(BLOCKS * GIB, GIB), BLOCKS * GIB,
+		      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	for (i = 0; i < BLOCKS; i++) {
+		char *p = area + i * GIB + SPLIT * TABLE;
+
+		/* PMD tables stay. */
+		advise(p, TABLE, MADV_HUGEPAGE);
+		*(volatile char *)p = 1;
+		advise(p, TABLE, MADV_DONTNEED);
+	}
+	mark();
+	counters_mark();
+	thp(true);
+	run_threads(splits_or_empties, 2);
+	thp(false);
+	grew("retried", 1);
+	if (mode != MODE_MODULE)
+		return;
+	/* The tables of the other thread, which it may have filled again at once. */
+	nap(2 * refill_ms());
+	for (i = 0; i < BLOCKS; i++) {
+		char *p = area + i * GIB + SPLIT * TABLE;
+
+		*(volatile char *)p = 1;
+		advise(p, TABLE, MADV_DONTNEED);
+	}
+	left(0, 0, 0);
+}
+
 const struct test_case race_cases[] = {
 	{ "race.blocks", "contents intact, all " FREED, blocks },
 	{ "race.quarters", "contents intact, all " FREED, quarters },
@@ -345,5 +415,7 @@ const struct test_case race_cases[] = {
 	{ "race.stale_tlb", "contents intact, all " FREED, stale_tlb },
 	{ "race.vma_churn", "contents intact, all " FREED, vma_churn },
 	{ "race.forks", "contents intact, all " FREED, forks },
+	{ "race.pmd_lock_taken", FREED ", in the second attempt",
+	  pmd_lock_taken },
 	{ }
 };
