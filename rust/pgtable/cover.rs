@@ -87,6 +87,16 @@ impl<'a> Cover<'a> {
         }
     }
 
+    /// Why no table is there to be locked at `addr`, where one was seen: somebody was faster, unless it
+    /// was none of ours.
+    pub(crate) fn why_gone(&self, addr: usize) -> Outcome {
+        if self.has(addr) {
+            Outcome::Busy
+        } else {
+            Outcome::NoVma
+        }
+    }
+
     /// How many tables from that at `addr` on it covers, at most `most`.
     pub(crate) fn tables(&self, addr: usize, most: usize) -> usize {
         match self {

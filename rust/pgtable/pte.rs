@@ -56,28 +56,42 @@ fn is_zero_page(value: u64) -> bool {
 /// `base` must be the first entry of a PTE table that stays; its entries may change.
 #[inline]
 pub(super) unsafe fn contents(base: *const u64) -> Contents {
-    // SAFETY: Within the table, by the safety contract. Volatile: as `ptep_get_lockless()`.
-    let load = |index: usize| unsafe { core::ptr::read_volatile(base.add(index)) };
+    let end = base.wrapping_add(PTRS_PER_PTE);
     let mut zero = false;
-    for line in (0..PTRS_PER_PTE).step_by(LINE) {
-        let any = (line..line + LINE).fold(0, |any, index| any | load(index));
-        if any & !ACCESSED_DIRTY == 0 {
-            continue;
-        }
-        for index in line..line + LINE {
-            let value = load(index);
-            if is_zero_page(value) {
-                zero = true;
-            } else if let Some(pte) = PteValue::new(value) {
-                return Contents::Used(pte);
+    let mut line = base;
+    // By pointers, so that a line without entries is its loads and three instructions.
+    while line != end {
+        // SAFETY: Within the table, by the safety contract: its size is a multiple of a line's.
+        // Volatile: as `ptep_get_lockless()`.
+        let load = |index: usize| unsafe { core::ptr::read_volatile(line.add(index)) };
+        if (0..LINE).fold(0, |any, index| any | load(index)) & !ACCESSED_DIRTY != 0 {
+            for value in (0..LINE).map(load) {
+                if is_zero_page(value) {
+                    zero = true;
+                } else if let Some(pte) = PteValue::new(value) {
+                    return Contents::Used(pte);
+                }
             }
         }
+        line = line.wrapping_add(LINE);
     }
     if zero {
         Contents::ZeroPages
     } else {
         Contents::Nothing
     }
+}
+
+/// Whether the first entry of the table at `base` maps a page, as it does in most.
+///
+/// # Safety
+///
+/// As [`contents`].
+#[inline]
+pub(super) unsafe fn is_live(base: *const u64) -> bool {
+    // SAFETY: As above.
+    let value = unsafe { core::ptr::read_volatile(base) };
+    value & PRESENT != 0 && !is_zero_page(value)
 }
 
 /// Whether the entries for the addresses of `range` are none, all in the table at `base`.

@@ -139,7 +139,14 @@ impl SeenTable<'_> {
         })
     }
 
-    /// What it seems to hold. A live table takes one look at its first entries.
+    /// Whether its first entry maps a page: then it is needed.
+    #[inline]
+    pub(crate) fn is_live(&self) -> bool {
+        // SAFETY: By the type invariant the table stays.
+        unsafe { pte::is_live(self.base) }
+    }
+
+    /// What it seems to hold.
     #[inline]
     pub(crate) fn contents(&self) -> Contents {
         // SAFETY: By the type invariant the table stays.

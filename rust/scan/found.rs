@@ -29,6 +29,19 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// One more table was looked at.
+    #[inline]
+    pub(crate) fn look(&mut self) {
+        self.looked = self.looked.wrapping_add(1);
+    }
+
+    /// One more maps a page.
+    #[inline]
+    pub(crate) fn keep_live(&mut self) {
+        let present = &mut self.kept[Outcome::Present as usize];
+        *present = present.wrapping_add(1);
+    }
+
     /// One more, kept for this reason.
     pub(crate) fn keep(&mut self, why: Outcome) {
         if let Some(kept) = self.kept.get_mut(why as usize) {
