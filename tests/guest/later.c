@@ -16,15 +16,6 @@
 #include "ptest.h"
 #include "uffd.h"
 
-#ifndef UFFD_FEATURE_MOVE
-#define UFFD_FEATURE_MOVE	(1 << 16)
-struct uffdio_move {
-	uint64_t dst, src, len, mode;
-	int64_t move;
-};
-#define UFFDIO_MOVE	_IOWR(UFFDIO, 0x05, struct uffdio_move)
-#endif
-
 static char *filled(int flags, int fd)
 {
 	char *p = map_at(fresh(SIZE), SIZE, PROT_READ | PROT_WRITE, flags, fd);
