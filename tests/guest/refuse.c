@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-/* /dev/ptreclaim: what is refused, to whom, and how a request ends early. */
+/* /dev/ptreclaim: what is refused, whoever asks. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "ptest.h"
+#include "refuse.h"
 #include "request.h"
 
-#define NOBODY		65534
 #define VER0		PTRECLAIM_REQUEST_SIZE_VER0
 #define SIZED(size)							\
 	_IOC(_IOC_READ | _IOC_WRITE, PTRECLAIM_IOC, 1, size)
@@ -33,29 +29,18 @@
 #define PIDFD_THREAD		O_EXCL
 #endif
 
-/* The request ends with this error (0: none), and says nothing else. */
-static void ends_at(int line, struct ptreclaim_request r, int err)
+void ends_at(const char *file, int line, struct ptreclaim_request r, int err)
 {
 	struct ptreclaim_request was = r;
 	int ret = request(&r);
 
 	if (ret != -err)
-		fail_at(__FILE__, line, "%s, not %s", strerror(-ret),
+		fail_at(file, line, "%s, not %s", strerror(-ret),
 			strerror(err));
 	if (ret && memcmp(&r.next, &was.next, sizeof(r) -
 			  offsetof(struct ptreclaim_request, next)))
-		fail_at(__FILE__, line, "the request was written to");
+		fail_at(file, line, "the request was written to");
 }
-
-#define ENDS(err, ...)							\
-	do {								\
-		struct ptreclaim_request q = {				\
-			.pidfd = SELF, .flags = DRY, .next = 0xABCD,	\
-		};							\
-									\
-		__VA_ARGS__;						\
-		ends_at(__LINE__, q, err);				\
-	} while (0)
 
 static void raw_ends_at(int line, unsigned int cmd, void *arg, int err)
 {
@@ -218,8 +203,7 @@ static void bad_pointers(void)
 	RAW(PTRECLAIM_IOC_RECLAIM, r, EFAULT);
 }
 
-/* The same process by the same pidfd, asked by process_madvise(). */
-static int process_madvise_says(int pidfd)
+int process_madvise_says(int pidfd)
 {
 	struct iovec iov = { (void *)device_there, 1 };
 	long ret;
@@ -229,16 +213,6 @@ static int process_madvise_says(int pidfd)
 	ret = syscall(SYS_process_madvise, pidfd, &iov, 1, MADV_PAGEOUT, 0);
 	return ret < 0 ? errno : 0;
 }
-
-/* Both ways to ask, and process_madvise(), which knows no dry run, agree. */
-#define REFUSED(fd, err)						\
-	do {								\
-		ENDS(err, q.pidfd = fd);				\
-		ENDS(err, q.pidfd = fd, q.flags = 0);			\
-		CHECK(process_madvise_says(fd) == (err),		\
-		      "process_madvise() says %s",			\
-		      strerror(process_madvise_says(fd)));		\
-	} while (0)
 
 static void *thread_id(void *arg)
 {
@@ -335,303 +309,13 @@ static void other_ioctls(void)
 	      errno == ENODEV, "mmap()");
 }
 
-/* Gives up root, and all capabilities but those of the mask. */
-static void drop_to_nobody(uint32_t caps)
-{
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[2] = {
-		{ .effective = caps, .permitted = caps },
-	};
-
-	SYS(setgroups(0, NULL));
-	SYS(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
-	SYS(setresgid(NOBODY, NOBODY, NOBODY));
-	SYS(setresuid(NOBODY, NOBODY, NOBODY));
-	SYS(syscall(SYS_capset, &head, data));
-	/* As a program of nobody's that was started anew. */
-	SYS(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
-}
-
-static char *empty_tables(void)
-{
-	char *p = map_anon(SIZE);
-
-	advise(p, SIZE, MADV_GUARD_INSTALL);
-	advise(p, SIZE, MADV_GUARD_REMOVE);
-	return p;
-}
-
-struct root {
-	int pidfd;
-	char *p;
-};
-
-static void nobody_and_root(void *arg)
-{
-	struct root *root = arg;
-
-	drop_to_nobody(1 << CAP_SYS_NICE);
-	REFUSED(root->pidfd, EACCES);
-	REFUSED(pidfd_of(1), EACCES);
-}
-
-/* CAP_SYS_PTRACE is not enough either; but who only looks needs no other. */
-static void ptracer_and_root(void *arg)
-{
-	struct ptreclaim_request r;
-	struct root *root = arg;
-
-	drop_to_nobody(1 << CAP_SYS_PTRACE);
-	r = ask(root->pidfd, root->p, SIZE, DRY);
-	CHECK(r.empty == NR, "%llu empty tables", r.empty);
-	ENDS(EPERM, q.pidfd = root->pidfd, q.flags = 0);
-	CHECK(process_madvise_says(root->pidfd) == EPERM, "process_madvise()");
-}
-
-static void nobody_and_nobody(void *arg)
-{
-	uint32_t caps = (uintptr_t)arg;
-	struct ptreclaim_request r;
-	struct root other;
-	pid_t pid;
-	char *p;
-	int ready[2], fd;
-
-	drop_to_nobody(caps);
-	/* Of its own it may do all. */
-	p = empty_tables();
-	r = foretold(SELF, p, SIZE, 0);
-	CHECK(r.freed == NR, "%llu tables freed", r.freed);
-	p = empty_tables();
-	r = foretold(pidfd_of(getpid()), p, SIZE, 0);
-	CHECK(r.freed == NR, "%llu tables freed", r.freed);
-
-	SYS(pipe(ready));
-	pid = SYS(fork());
-	if (!pid) {
-		other.p = empty_tables();
-		SYS(write(ready[1], &other, sizeof(other)));
-		pause();
-	}
-	SYS(read(ready[0], &other, sizeof(other)));
-	fd = pidfd_of(pid);
-	r = ask(fd, other.p, SIZE, DRY);
-	CHECK(r.empty == NR, "%llu empty tables", r.empty);
-	if (caps) {
-		r = ask(fd, other.p, SIZE, 0);
-		CHECK(r.freed == NR, "%llu tables freed", r.freed);
-	} else {
-		ENDS(EPERM, q.pidfd = fd, q.flags = 0);
-		ENDS(EPERM, q.pidfd = fd, q.flags = ZEROES | FULLNESS);
-		CHECK(process_madvise_says(fd) == EPERM, "process_madvise()");
-		r = ask(fd, other.p, SIZE, DRY);
-		CHECK(r.empty == NR, "only %llu tables left", r.empty);
-	}
-	SYS(kill(pid, SIGKILL));
-	SYS(waitpid(pid, NULL, 0));
-}
-
-static void others(void)
-{
-	struct root root;
-
-	if (!device_there())
-		return;
-	root.p = empty_tables();
-	root.pidfd = pidfd_of(getpid());
-	mark();
-	in_child(nobody_and_root, &root);
-	in_child(ptracer_and_root, &root);
-	CHECK(tables() == 0, "%ld of root's tables went", -tables());
-	CHECK(ask(SELF, root.p, SIZE, DRY).empty == NR, "tables went");
-	in_child(nobody_and_nobody, NULL);
-	in_child(nobody_and_nobody, (void *)(uintptr_t)(1 << CAP_SYS_NICE));
-}
-
-/* So many tables that a request takes a while. */
-#define MANY	20000UL
-
-static char *many;
-static double whole_time;
-static _Atomic bool sender_stop;
-static double sent_at;
-static _Atomic long sent;
-
-static void handler(int sig)
-{
-	(void)sig;
-}
-
-static void make_many(void)
-{
-	size_t i;
-
-	if (!many)
-		many = map_at(fresh_bare(MANY * TABLE, GIB), MANY * TABLE,
-			      PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	for (i = 0; i < MANY; i++)
-		CHECK(!*(volatile uint64_t *)(many + i * TABLE), "not zero");
-}
-
-static void measure(void)
-{
-	struct ptreclaim_request r;
-	double start = now();
-
-	r = ask(SELF, many, MANY * TABLE, DRY | FULLNESS);
-	whole_time = now() - start;
-	CHECK(r.tables == MANY && r.zero_only == MANY, "%llu tables",
-	      r.tables);
-}
-
-static void sleep_for(double s)
-{
-	usleep(s * 1e6);
-}
-
-static void *sender(void *arg)
-{
-	pthread_t target = *(pthread_t *)arg;
-
-	pin(1);
-	while (!sender_stop) {
-		sleep_for(whole_time / 4);
-		sent_at = now();
-		sent++;
-		pthread_kill(target, SIGALRM);
-	}
-	return NULL;
-}
-
-/*
- * One request after the other, each from where a signal has ended the last:
- * together they see each table once. Gives how often a signal came.
- */
-static int in_parts(uint32_t flags, uint64_t *tables, uint64_t *freed)
-{
-	struct ptreclaim_request r = { .start = (uintptr_t)many };
-	uint64_t end = r.start + MANY * TABLE;
-	int interrupted = 0, ret;
-
-	*tables = *freed = 0;
-	do {
-		struct ptreclaim_request next = {
-			.pidfd = SELF, .flags = flags, .start = r.start,
-			.len = end - r.start,
-		};
-		double late;
-
-		r = next;
-		ret = request(&r);
-		late = now() - sent_at;
-		CHECK(!ret || ret == -EINTR, "%s", strerror(-ret));
-		if (ret) {
-			interrupted++;
-			CHECK(late < whole_time / 2 + 0.05,
-			      "%.3f s until the signal was heeded, of %.3f",
-			      late, whole_time);
-		}
-		*tables += r.tables;
-		*freed += r.freed;
-		r.start = r.next;
-	} while (ret);
-	CHECK(r.next == end, "it ends at %#llx", r.next);
-	return interrupted;
-}
-
-static void interrupted(void)
-{
-	struct sigaction sa = { .sa_handler = handler };
-	pthread_t self = pthread_self(), thread;
-	uint64_t seen, freed;
-	int n, i;
-
-	if (!device_there())
-		return;
-	/* The upper tables first: these stay. */
-	make_many();
-	ask(SELF, many, MANY * TABLE, ZEROES);
-	mark();
-	make_many();
-	left(MANY, MANY, MANY);
-	measure();
-	/* For this case the alarm is another. */
-	SYS(sigaction(SIGALRM, &sa, NULL));
-	CHECK(!pthread_create(&thread, NULL, sender, &self), "no thread");
-	for (i = n = 0; i < 5 && n < 3; i++) {
-		n = in_parts(DRY | FULLNESS, &seen, &freed);
-		CHECK(seen == MANY && !freed, "%lu tables seen", seen);
-	}
-	note("%.3f s, %d times interrupted", whole_time, n);
-	CHECK(n > 0, "%ld signals, and none came in between", sent);
-	left(MANY, MANY, MANY);
-
-	n = in_parts(FULLNESS | ZEROES, &seen, &freed);
-	note("%d times interrupted, freeing", n);
-	CHECK(n > 0, "%ld signals, and none came in between", sent);
-	CHECK(seen == MANY && freed == MANY, "%lu tables seen, %lu freed", seen, freed);
-	left(MANY, MANY, 0);
-	sender_stop = true;
-	pthread_join(thread, NULL);
-}
-
-static void killed(void)
-{
-	double delay, start, took;
-	int pidfd, i, status;
-	pid_t pid;
-	long n;
-
-	if (!device_there())
-		return;
-	make_many();
-	measure();
-	pidfd = pidfd_of(getpid());
-	delay = whole_time / 2;
-	for (i = 0; i < 8; i++, delay /= 2) {
-		ask(SELF, many, MANY * TABLE, ZEROES);
-		mark();
-		make_many();
-		left(MANY, MANY, MANY);
-		pid = SYS(fork());
-		if (!pid) {
-			pin(1);
-			ask(pidfd, many, MANY * TABLE, ZEROES | FULLNESS);
-			_exit(0);
-		}
-		sleep_for(delay);
-		start = now();
-		SYS(kill(pid, SIGKILL));
-		SYS(waitpid(pid, &status, 0));
-		took = now() - start;
-		n = tables();
-		note("killed after %.3f s: gone %.3f s later, %ld tables left",
-		     delay, took, n);
-		CHECK(took < whole_time / 2 + 0.5, "%.3f s until it was gone",
-		      took);
-		if (n > 0 && n < (long)MANY)
-			break;
-		delay = n ? delay * 3 : delay;
-	}
-	CHECK(i < 8, "none was killed in between");
-	/* The rest goes with the next. */
-	ask(SELF, many, MANY * TABLE, ZEROES);
-	left(MANY, MANY, 0);
-}
-
 const struct test_case refuse_cases[] = {
 	{ "device.refuses_sizes", "refused: EINVAL, E2BIG", sizes },
 	{ "device.refuses_flags", "refused: EINVAL", flags },
 	{ "device.refuses_ranges", "refused: EINVAL", bad_ranges },
 	{ "device.refuses_pointers", "refused: EFAULT", bad_pointers },
 	{ "device.refuses_pidfds", "refused: EBADF, ESRCH", pidfds },
-	{ "device.refuses_others", "refused: EACCES, EPERM", others },
 	{ "device.refuses_other_calls", "refused: ENOTTY and others",
 	  other_ioctls },
-	{ "device.interrupted", "ended by a signal, and gone on with",
-	  interrupted },
-	{ "device.killed", "ended by SIGKILL", killed },
 	{ }
 };
