@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "leftovers.h"
 #include "ptest.h"
 #include "refuse.h"
 #include "request.h"
@@ -33,15 +34,6 @@ static void drop_to_nobody(uint32_t caps)
 	SYS(syscall(SYS_capset, &head, data));
 	/* As a program of nobody's that was started anew. */
 	SYS(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
-}
-
-static char *empty_tables(void)
-{
-	char *p = map_anon(SIZE);
-
-	advise(p, SIZE, MADV_GUARD_INSTALL);
-	advise(p, SIZE, MADV_GUARD_REMOVE);
-	return p;
 }
 
 struct root {
@@ -82,17 +74,17 @@ static void nobody_and_nobody(void *arg)
 
 	drop_to_nobody(caps);
 	/* Of its own it may do all. */
-	p = empty_tables();
+	p = guard_removed();
 	r = foretold(SELF, p, SIZE, 0);
 	CHECK(r.freed == NR, "%llu tables freed", r.freed);
-	p = empty_tables();
+	p = guard_removed();
 	r = foretold(pidfd_of(getpid()), p, SIZE, 0);
 	CHECK(r.freed == NR, "%llu tables freed", r.freed);
 
 	SYS(pipe(ready));
 	pid = SYS(fork());
 	if (!pid) {
-		other.p = empty_tables();
+		other.p = guard_removed();
 		SYS(write(ready[1], &other, sizeof(other)));
 		pause();
 	}
@@ -120,7 +112,7 @@ static void others(void)
 
 	if (!device_there())
 		return;
-	root.p = empty_tables();
+	root.p = guard_removed();
 	root.pidfd = pidfd_of(getpid());
 	mark();
 	in_child(nobody_and_root, &root);

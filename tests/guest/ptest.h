@@ -37,7 +37,7 @@ extern const struct test_case dontneed_cases[], shared_cases[], unmap_cases[],
 	marker_cases[], later_cases[], pressure_cases[], upper_cases[],
 	huge_cases[], reap_cases[], survive_cases[], race_cases[],
 	device_cases[], pidfd_cases[], count_cases[], refuse_cases[],
-	permission_cases[], cut_short_cases[];
+	permission_cases[], cut_short_cases[], mirror_cases[];
 
 /* What a case expects, for the heads of KTAP lines. */
 #define FREED		"freed at once"

@@ -25,7 +25,7 @@ static const struct test_case *const themes[] = {
 	dontneed_cases, shared_cases, unmap_cases, marker_cases, later_cases,
 	pressure_cases, upper_cases, huge_cases, reap_cases, survive_cases,
 	race_cases, device_cases, pidfd_cases, count_cases, refuse_cases,
-	permission_cases, cut_short_cases,
+	permission_cases, cut_short_cases, mirror_cases,
 };
 
 static const char *only = "*";
