@@ -3,7 +3,10 @@
 //! A set of the tables under one PMD table, without an allocation. Pure: `tests/host` compiles this
 //! file too.
 
-use core::ops::Range;
+use core::{
+    iter::successors,
+    ops::Range, //
+};
 
 const WORDS: usize = 8;
 
@@ -33,6 +36,12 @@ impl Bits {
             mask = u64::MAX;
         }
         None
+    }
+
+    /// Those in `range`, in order.
+    pub(crate) fn within(&self, range: Range<usize>) -> impl Iterator<Item = usize> + '_ {
+        let first = self.next(range.start);
+        successors(first, |index| self.next(index + 1)).take_while(move |index| *index < range.end)
     }
 
     /// The first `most` of them from `from` on: from the first one to the last one.

@@ -291,10 +291,8 @@ impl<'m> Sweep<'m> {
     /// Counts those tables of `seen` whose zero pages would have to stay. Never waits: a look at
     /// somebody else's tables must not hold them up.
     fn foresee(&mut self, start: usize, seen: &Bits) {
-        let mut from = 0;
-        while let Some(index) = seen.next(from) {
+        for index in seen.within(0..PTRS_PER_PMD) {
             let addr = start + index * PMD_SIZE;
-            from = index + 1;
             let Some(cover) = Cover::vma(self.mm, addr).or_else(|| Cover::try_mmap(self.mm)) else {
                 self.found.keep(Outcome::Busy);
                 continue;
@@ -378,9 +376,7 @@ impl<'m> Sweep<'m> {
         range: &Range<usize>,
     ) -> Bits {
         let mut allowed = Bits::new();
-        let mut next = range.start;
-        while let Some(index) = due.next(next).filter(|index| *index < range.end) {
-            next = index + 1;
+        for index in due.within(range.clone()) {
             let addr = start + index * PMD_SIZE;
             match cover.keeps_zero_pages(addr, None) {
                 None => allowed.set(index),
@@ -415,9 +411,7 @@ impl<'m> Sweep<'m> {
             return range.start + 1;
         };
         let mut batch = UnlinkedBatch::new(slot.pmd_lock());
-        let mut next = range.start;
-        while let Some(index) = due.next(next).filter(|index| *index < range.end) {
-            next = index + 1;
+        for index in due.within(range.clone()) {
             let addr = addr(index);
             let Some(table) = slot.table(index - range.start) else {
                 self.found.keep(cover.why_gone(addr));

@@ -16,7 +16,11 @@ const AGE: u64 = 50;
 
 proptest! {
     #[test]
-    fn bits_are_a_set(indices in prop::collection::btree_set(0usize..512, 0..80)) {
+    fn bits_are_a_set(
+        indices in prop::collection::btree_set(0usize..512, 0..80),
+        start in 0usize..=512,
+        len in 0usize..=512,
+    ) {
         let mut bits = Bits::new();
         indices.iter().for_each(|index| bits.set(*index));
         prop_assert_eq!(bits.len() as usize, indices.len());
@@ -29,6 +33,9 @@ proptest! {
             got.insert(index);
             from = index + 1;
         }
+        let range = start..(start + len).min(512);
+        let within: Vec<_> = bits.within(range.clone()).collect();
+        prop_assert_eq!(within, got.iter().copied().filter(|index| range.contains(index)).collect::<Vec<_>>());
         prop_assert_eq!(got, indices);
         prop_assert_eq!(bits.next(512), None);
     }
@@ -152,7 +159,11 @@ fn frees_of_a_loop(tables: u64, rest: u64, work: u64, total: u64) -> u64 {
                 frees += 1;
             }
         }
-        let back = if patience.is_watching(now, AGE) { pending_back } else { 0 };
+        let back = if patience.is_watching(now, AGE) {
+            pending_back
+        } else {
+            0
+        };
         pending_back = 0;
         patience = patience.after(freed, back, now, AGE);
     }
