@@ -9,22 +9,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "life.h"
 #include "ptest.h"
 #include "request.h"
-#include "uffd.h"
 
-#define CHUNK		KIB(64)
 #define PER_TABLE	(TABLE / CHUNK)
 #define MOST		1024UL
 #define CHILDREN	3
@@ -37,14 +33,15 @@ struct state {
 };
 
 static struct state state[MOST];
-static size_t chunks;
-static char *area, *side;
+size_t chunks;
+char *area;
+uint64_t next_seed;
+static char *side;
 static int file = -1;
-static uint64_t next_seed;
 static unsigned int rng;
 static long rounds;
 
-static unsigned int pick(unsigned int n)
+unsigned int pick(unsigned int n)
 {
 	rng = rng * 1103515245 + 12345;
 	return (rng >> 8) % n;
@@ -234,8 +231,7 @@ static void ksm_end(void)
 	CHECK(most_merged && most_zero, "KSM did not do its part");
 }
 
-/* Whether the process was still there. */
-static bool look(int pidfd, char *p, size_t len)
+bool look(int pidfd, char *p, size_t len)
 {
 	struct ptreclaim_request r = {
 		.flags = pick(8), .pidfd = pidfd,
@@ -326,75 +322,6 @@ static void op_fork(RANGE)
 		SYS(waitpid(pid[i], &status, 0));
 		CHECK(!status, "a child ended with status %#x", status);
 	}
-}
-
-/* What a page that is missing shall hold: by the round, as long as it lasts. */
-static _Atomic uint64_t uffd_seed;
-static char *staging;
-
-static void *uffd_handler(void *arg)
-{
-	int fd = *(int *)arg;
-	struct uffd_msg msg;
-
-	for (;;) {
-		struct pollfd pfd = { .fd = fd, .events = POLLIN };
-		char *at, *from;
-		int ret;
-
-		poll(&pfd, 1, -1);
-		if (read(fd, &msg, sizeof(msg)) != sizeof(msg))
-			continue;
-		CHECK(msg.event == UFFD_EVENT_PAGEFAULT, "event %d", msg.event);
-		at = (char *)(msg.arg.pagefault.address & ~(PAGE - 1));
-		from = staging + (at - area) / TABLE * TABLE;
-		*(volatile uint64_t *)from = word(at, uffd_seed);
-		do {
-			struct uffdio_copy c = {
-				.dst = (uintptr_t)at, .src = (uintptr_t)from,
-				.len = PAGE,
-			};
-			struct uffdio_move m = {
-				.dst = (uintptr_t)at, .src = (uintptr_t)from,
-				.len = PAGE,
-			};
-
-			ret = (uintptr_t)at / PAGE & 1 ?
-				ioctl(fd, UFFDIO_MOVE, &m) : -1;
-			/* A page that is not its own alone cannot be moved. */
-			if (ret)
-				ret = ioctl(fd, UFFDIO_COPY, &c);
-		} while (ret && errno == EAGAIN);
-		CHECK(!ret || errno == EEXIST, "UFFDIO_COPY: %m");
-	}
-	return NULL;
-}
-
-static void uffd_begin(void)
-{
-	static pthread_t thread;
-	static int fd;
-
-	staging = map_anon(chunks * CHUNK);
-	advise(area, chunks * CHUNK, MADV_NOHUGEPAGE);
-	advise(staging, chunks * CHUNK, MADV_NOHUGEPAGE);
-	fd = uffd_open(UFFD_FEATURE_MOVE);
-	uffd_watch(fd, area, chunks * CHUNK, UFFDIO_REGISTER_MODE_MISSING);
-	CHECK(!pthread_create(&thread, NULL, uffd_handler, &fd), "no thread");
-}
-
-static void uffd_round(void)
-{
-	size_t n = 1UL << pick(5), from = pick(chunks - n + 1);
-	char *p = area + from * CHUNK;
-	size_t step = PAGE << pick(5);
-
-	uffd_seed = ++next_seed;
-	verify(p, n * CHUNK, step, uffd_seed);
-	fill(p, n * CHUNK, step, ++next_seed);
-	verify(p, n * CHUNK, step, next_seed);
-	advise_pieces(p, n * CHUNK, CHUNK, MADV_DONTNEED);
-	look(SELF, p, n * CHUNK);
 }
 
 /* Everybody's page tables. */
