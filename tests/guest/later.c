@@ -381,35 +381,6 @@ static void zero_pages(void)
 	verify_zero(p, SIZE, KIB(64));
 }
 
-/* A program that fills its tables again and again is left alone soon. */
-static void comes_back(void)
-{
-	int fd = memfd(SIZE), i;
-	char *p = filled(MAP_SHARED, fd);
-	long freed, rounds = 0;
-
-	if (mode != MODE_MODULE)
-		return;
-	freed = counter("scan_freed");
-	counters_mark();
-	write_text("/sys/module/ptreclaim/parameters/scan", "Y");
-	for (i = 0; i < 10; i++) {
-		SYS(ftruncate(fd, 0));
-		SYS(ftruncate(fd, SIZE));
-		nap(700);
-		rounds += tables() == 0;
-		fill(p, SIZE, KIB(64), i);
-		nap(300);
-		verify(p, SIZE, KIB(64), i);
-	}
-	write_text("/sys/module/ptreclaim/parameters/scan", "N");
-	freed = counter("scan_freed") - freed;
-	note("%ld tables freed, gone in %ld of %d rounds", freed, rounds, i);
-	grew("refaulted", NR);
-	CHECK(freed >= NR, "only %ld tables were freed", freed);
-	CHECK(rounds <= i / 2, "freed in %ld of %d rounds", rounds, i);
-}
-
 const struct test_case later_cases[] = {
 	{ "later.lazyfree", LATER, lazyfree },
 	{ "later.shmem_reclaim", LATER, shmem_reclaim },
@@ -430,7 +401,5 @@ const struct test_case later_cases[] = {
 	{ "later.uffd_move_holes", LATER, uffd_move_holes },
 	{ "later.uffd_missing", LATER, uffd_missing },
 	{ "later.zero_pages", LATER " (present)", zero_pages },
-	{ "later.comes_back", "freed until it has come back a few times",
-	  comes_back },
 	{ }
 };

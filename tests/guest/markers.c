@@ -34,6 +34,23 @@ static void guard_kept(void)
 		verify_zero(p + i, MIB(1), KIB(64));
 }
 
+/* The same in one call that covers each table, but skips the marker. */
+static void guard_skipped(void)
+{
+	char *p = map_anon(SIZE);
+	size_t i;
+
+	mark();
+	fill(p, SIZE, KIB(64), 1);
+	for (i = 0; i < SIZE; i += TABLE)
+		advise(p + i + MIB(1), PAGE, MADV_GUARD_INSTALL);
+	counters_mark();
+	advise(p, SIZE, MADV_DONTNEED);
+	left(NR, NR, NR);
+	grew("kept_markers", NR);
+	CHECK(pages_with(p, SIZE, PM_GUARD) == NR, "guard pages were lost");
+}
+
 /* Installing over pages zaps them first: a zap from inside the kernel. */
 static void guard_over_pages(void)
 {
@@ -202,6 +219,7 @@ static void swapped_given_back(void)
 
 const struct test_case marker_cases[] = {
 	{ "markers.guard_kept", NEEDED " (markers)", guard_kept },
+	{ "markers.guard_skipped", NEEDED " (markers)", guard_skipped },
 	{ "markers.guard_over_pages", NEEDED " (markers)", guard_over_pages },
 	{ "markers.guard_removed", LATER, guard_removed },
 	{ "markers.uffd_wp_anon", FREED ", with the last marker", uffd_wp_anon },

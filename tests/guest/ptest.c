@@ -245,9 +245,6 @@ void left_at(const char *file, int line, long off, long builtin, long module)
 			want[mode]);
 }
 
-/* Cases are about the other ways unless they ask for this one. */
-#define SCAN		"/sys/module/ptreclaim/parameters/scan"
-
 void background_at(const char *file, int line, long want)
 {
 	double start = now();

@@ -19,6 +19,9 @@
 #define KIB(n)		((n) * 1024UL)
 #define MIB(n)		((n) * KIB(1024))
 
+/* Cases are about the other ways unless they switch this one on. */
+#define SCAN		"/sys/module/ptreclaim/parameters/scan"
+
 /* MODE_ANY: it changes meanwhile; only contents can be checked. */
 enum mode { MODE_OFF, MODE_BUILTIN, MODE_MODULE, MODE_ANY };
 
@@ -37,7 +40,8 @@ extern const struct test_case dontneed_cases[], shared_cases[], unmap_cases[],
 	marker_cases[], later_cases[], pressure_cases[], upper_cases[],
 	huge_cases[], reap_cases[], survive_cases[], race_cases[],
 	device_cases[], pidfd_cases[], count_cases[], refuse_cases[],
-	permission_cases[], cut_short_cases[], mirror_cases[];
+	permission_cases[], cut_short_cases[], mirror_cases[],
+	refault_cases[], tlb_cases[], attack_cases[];
 
 /* What a case expects, for the heads of KTAP lines. */
 #define FREED		"freed at once"

@@ -25,7 +25,8 @@ static const struct test_case *const themes[] = {
 	dontneed_cases, shared_cases, unmap_cases, marker_cases, later_cases,
 	pressure_cases, upper_cases, huge_cases, reap_cases, survive_cases,
 	race_cases, device_cases, pidfd_cases, count_cases, refuse_cases,
-	permission_cases, cut_short_cases, mirror_cases,
+	permission_cases, cut_short_cases, mirror_cases, refault_cases,
+	tlb_cases, attack_cases,
 };
 
 static const char *only = "*";
@@ -186,8 +187,6 @@ int main(int argc, char **argv)
 	}
 
 	make_swap();
-	if (mode == MODE_MODULE)
-		write_text("/sys/module/ptreclaim/parameters/scan", "N");
 	printf("KTAP version 1\n1..%zu\n", n);
 	n = 0;
 	for (theme = 0; theme < sizeof(themes) / sizeof(*themes); theme++)
@@ -196,6 +195,9 @@ int main(int argc, char **argv)
 
 			if (fnmatch(only, c->name, 0))
 				continue;
+			/* Should the last one have left it on. */
+			if (mode == MODE_MODULE)
+				write_text(SCAN, "N");
 			bad = run_case(c);
 			failed += !!bad;
 			printf("%sok %zu %s # expects: %s\n",
@@ -206,7 +208,7 @@ int main(int argc, char **argv)
 			       "as with CONFIG_PT_RECLAIM alone");
 		}
 	if (mode == MODE_MODULE)
-		write_text("/sys/module/ptreclaim/parameters/scan", "Y");
+		write_text(SCAN, "Y");
 	printf("# %zu passed, %zu failed\n", n - failed, failed);
 	return failed ? 1 : 0;
 }

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a program without privileges may try: to learn of others, to use up what
+ * the module has only so much of, or to keep it busy with itself. SECURITY.md has
+ * the list.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "leftovers.h"
+#include "ptest.h"
+#include "refuse.h"
+#include "request.h"
+
+#define NOBODY	65534
+#define PARAMETERS	"/sys/module/ptreclaim/parameters/"
+
+static void become_nobody(void)
+{
+	SYS(setresgid(NOBODY, NOBODY, NOBODY));
+	SYS(setresuid(NOBODY, NOBODY, NOBODY));
+	SYS(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+}
+
+static void opens(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	CHECK(fd < 0 && errno == EACCES, "%s can be opened: %m", path);
+}
+
+static void look_around(void *arg)
+{
+	(void)arg;
+	become_nobody();
+	opens("/sys/kernel/debug/ptreclaim/counters", O_RDONLY);
+	opens("/sys/kernel/debug/ptreclaim/processes", O_RDONLY);
+	opens(PARAMETERS "enabled", O_WRONLY);
+	opens(PARAMETERS "scan", O_WRONLY);
+	opens(PARAMETERS "scan_budget_us", O_WRONLY);
+	opens("/sys/module/pt_reclaim/parameters/mode", O_WRONLY);
+}
+
+/* Counters are of all processes, parameters for all. */
+static void files(void)
+{
+	if (mode == MODE_MODULE)
+		in_child(look_around, NULL);
+}
+
+/* A program of the same user that does not let itself be traced: as with sudo. */
+static void ask_for_undumpable(void *arg)
+{
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	(void)arg;
+	become_nobody();
+	SYS(pipe(ready));
+	pid = SYS(fork());
+	if (!pid) {
+		SYS(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+		SYS(write(ready[1], "", 1));
+		pause();
+	}
+	SYS(read(ready[0], &c, 1));
+	ENDS(EACCES, q.pidfd = pidfd_of(pid), q.flags = DRY);
+	ENDS(EACCES, q.pidfd = pidfd_of(pid), q.flags = DRY | FULLNESS);
+	SYS(kill(pid, SIGKILL));
+	SYS(waitpid(pid, NULL, 0));
+}
+
+static void undumpable(void)
+{
+	if (device_there())
+		in_child(ask_for_undumpable, NULL);
+}
+
+/* So many processes stay, each with something to be looked at. */
+static void hold_slots(int n)
+{
+	int ready[2], i;
+	char c;
+
+	SYS(pipe(ready));
+	for (i = 0; i < n; i++) {
+		pid_t pid = SYS(fork());
+
+		if (!pid) {
+			char *p = map_shared(TABLE);
+
+			fill(p, PAGE, PAGE, 1);
+			advise(p, PAGE, MADV_REMOVE);
+			SYS(write(ready[1], "", 1));
+			pause();
+		}
+		SYS(read(ready[0], &c, 1));
+	}
+}
+
+/* More of them than the scanner has slots for. Each process is found all the
+ * same, at the latest when all are looked at again. */
+static void slots(void)
+{
+	double was = patience;
+	char *p;
+
+	if (mode != MODE_MODULE)
+		return;
+	hold_slots(1200);
+	p = map_shared(SIZE);
+	mark();
+	fill(p, SIZE, KIB(64), 1);
+	advise(p, SIZE, MADV_REMOVE);
+	left(NR, NR, NR);
+	patience = 60;
+	background(0);
+	patience = was;
+}
+
+/* More tables freed and filled again than there are words to remember them by:
+ * whatever is forgotten of others, or held against them, theirs are freed. */
+static void overwrite_memory(void *arg)
+{
+	char *p = map_at(fresh_bare(8192 * TABLE, GIB), 8192 * TABLE,
+			 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1);
+	size_t i;
+
+	(void)arg;
+	for (i = 0; i < 8192; i++) {
+		fill(p + i * TABLE, PAGE, PAGE, 1);
+		advise(p + i * TABLE, PAGE, MADV_DONTNEED);
+		fill(p + i * TABLE, 2 * PAGE, PAGE, 2);
+		advise(p + i * TABLE, PAGE, MADV_DONTNEED);
+	}
+}
+
+static void memory(void)
+{
+	char *p;
+
+	if (mode != MODE_MODULE)
+		return;
+	in_child(overwrite_memory, NULL);
+	p = map_anon(SIZE);
+	mark();
+	fill(p, SIZE, KIB(64), 1);
+	advise_pieces(p, SIZE, KIB(64), MADV_DONTNEED);
+	left(NR, NR, 0);
+}
+
+/* Processes that end as soon as there is something to be looked at. What is kept
+ * of each is its mm_struct, and not for long. */
+static long mm_structs(void)
+{
+	char line[256];
+	long n = -1;
+	FILE *f = fopen("/proc/slabinfo", "r");
+
+	CHECK(f, "/proc/slabinfo: %m");
+	while (n < 0 && fgets(line, sizeof(line), f))
+		sscanf(line, "mm_struct %ld", &n);
+	fclose(f);
+	CHECK(n >= 0, "no mm_struct in /proc/slabinfo");
+	return n;
+}
+
+static void empty_one(void *arg)
+{
+	(void)arg;
+	guard_removed();
+}
+
+static void short_lived(void)
+{
+	long before = mm_structs(), now_there;
+	double start;
+	int i;
+
+	if (mode != MODE_MODULE)
+		return;
+	write_text(SCAN, "Y");
+	for (i = 0; i < 1500; i++)
+		in_child(empty_one, NULL);
+	start = now();
+	while ((now_there = mm_structs()) > before + 64 && now() - start < 60)
+		nap(100);
+	write_text(SCAN, "N");
+	CHECK(now_there <= before + 64, "%ld mm_structs, %ld before", now_there,
+	      before);
+}
+
+/* A process with more tables than the scanner looks at in one interval, and
+ * always something new in them, does not keep others from their turn. */
+static void keep_busy(void *arg)
+{
+	int *ready = arg, fd = memfd(TABLE);
+	char *p = fresh_bare(4096 * TABLE, GIB);
+	size_t i;
+
+	for (i = 0; i < 4096; i++)
+		map_at(p + i * TABLE, TABLE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_POPULATE, fd);
+	SYS(write(ready[1], "", 1));
+	for (i = 0;; i = (i + 1) % 4096) {
+		advise(p + i * TABLE, PAGE, MADV_DONTNEED);
+		fill(p + i * TABLE, PAGE, PAGE, 1);
+	}
+}
+
+static void budget(void)
+{
+	double was = patience;
+	int ready[2];
+	pid_t pid;
+	char *p, c;
+
+	if (mode != MODE_MODULE)
+		return;
+	SYS(pipe(ready));
+	pid = SYS(fork());
+	if (!pid) {
+		pin(1);
+		keep_busy(ready);
+	}
+	SYS(read(ready[0], &c, 1));
+	p = map_shared(SIZE);
+	mark();
+	fill(p, SIZE, KIB(64), 1);
+	advise(p, SIZE, MADV_REMOVE);
+	left(NR, NR, NR);
+	patience = 60;
+	background(0);
+	patience = was;
+	SYS(kill(pid, SIGKILL));
+	SYS(waitpid(pid, NULL, 0));
+}
+
+const struct test_case attack_cases[] = {
+	{ "attack.files", "refused: EACCES", files },
+	{ "attack.undumpable", "refused: EACCES", undumpable },
+	{ "attack.slots", "others' " LATER, slots },
+	{ "attack.memory", "others' " FREED, memory },
+	{ "attack.short_lived", "nothing of them stays", short_lived },
+	{ "attack.budget", "others' " LATER, budget },
+	{ }
+};
