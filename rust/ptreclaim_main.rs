@@ -56,6 +56,8 @@ struct PtReclaim {
     _work: sys::work::Work,
     _hints: scan::hints::Hints,
     _stats: stats::Files,
+    #[cfg(CONFIG_PTRECLAIM_SEEDED_BUGS)]
+    _seeds: sys::seeded::Seeds,
 }
 
 impl kernel::Module for PtReclaim {
@@ -78,6 +80,8 @@ impl kernel::Module for PtReclaim {
             _work: work,
             _hints: hints,
             _stats: stats,
+            #[cfg(CONFIG_PTRECLAIM_SEEDED_BUGS)]
+            _seeds: sys::seeded::Seeds,
         })
     }
 }

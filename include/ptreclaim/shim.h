@@ -11,6 +11,7 @@
 #include <linux/percpu.h>
 #include <linux/pt_reclaim.h>
 
+#include <ptreclaim/seeded.h>
 #include <uapi/linux/ptreclaim.h>
 
 #define PTR_ABI			PT_RECLAIM_ABI
@@ -136,6 +137,11 @@ unsigned long ptreclaim_shrink(int nid, struct mem_cgroup *memcg, unsigned long 
 unsigned long ptreclaim_before_oom(void);
 long ptreclaim_ioctl(unsigned int cmd, unsigned long arg);
 
+#ifdef PTRECLAIM_SEEDED_BUGS
+/* helpers/seeded.c: when the module goes; may sleep. */
+void ptr_shim_unseed(void);
+#endif
+
 #ifdef PTRECLAIM_KUNIT
 /* helpers/kunit.c: the address space of the running KUnit test; may sleep. */
 unsigned long ptr_test_mmap(unsigned long len);
@@ -145,6 +151,8 @@ int ptr_test_get(unsigned long addr);
 int ptr_test_zap(unsigned long addr, unsigned long len);
 int ptr_test_set_pte(unsigned long addr, enum ptr_pte_kind kind);
 int ptr_test_fork_beside_unmap(unsigned long addr);
+int ptr_test_walk_begin(unsigned long addr);
+bool ptr_test_walk_end(void);
 int ptr_test_want_huge(unsigned long addr);
 unsigned long ptr_test_pte_tables(void);
 u64 ptr_test_flushes(void);

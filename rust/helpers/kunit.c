@@ -173,6 +173,51 @@ int ptr_test_fork_beside_unmap(unsigned long addr)
 	return q.asked ? q.nothing : -EBUSY;
 }
 
+/* Who walks the page tables under RCU, on another CPU, while the table goes. */
+static struct walker {
+	struct work_struct work;
+	struct page *table;
+	bool inside;
+	bool gone;
+	bool kept;
+} walker;
+
+static void walk(struct work_struct *work)
+{
+	int ms;
+
+	rcu_read_lock();
+	WRITE_ONCE(walker.inside, true);
+	for (ms = 0; ms < 5000 && !READ_ONCE(walker.gone); ms++)
+		mdelay(1);
+	mdelay(20);
+	walker.kept = PageTable(walker.table);
+	rcu_read_unlock();
+}
+
+int ptr_test_walk_begin(unsigned long addr)
+{
+	int cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+	pmd_t *pmd = ptr_shim_find_pmd(current->mm, addr);
+
+	if (cpu >= nr_cpu_ids || !pmd || !pmd_present(pmdp_get(pmd)))
+		return -EINVAL;
+	walker = (struct walker){ .table = pmd_page(pmdp_get(pmd)) };
+	INIT_WORK(&walker.work, walk);
+	queue_work_on(cpu, system_percpu_wq, &walker.work);
+	while (!READ_ONCE(walker.inside))
+		cond_resched();
+	return 0;
+}
+
+/* Whether the table was one until the walk ended. */
+bool ptr_test_walk_end(void)
+{
+	WRITE_ONCE(walker.gone, true);
+	flush_work(&walker.work);
+	return walker.kept;
+}
+
 /* Asks for huge pages in the mapping at @addr, as MADV_HUGEPAGE does. */
 int ptr_test_want_huge(unsigned long addr)
 {

@@ -6,10 +6,12 @@
  * The exports are weak: on a kernel without them the module must get as far as
  * saying so. ptr_shim_hook_start() refuses before any of them is called.
  */
+#include <linux/delay.h>
 #include <linux/hugetlb_inline.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/swap.h>
+#include <linux/vmstat.h>
 #include <linux/leafops.h>
 
 #include <asm/pgalloc.h>
@@ -33,6 +35,12 @@ spinlock_t *ptr_shim_pte_lockptr(struct mm_struct *mm, pmd_t *pmd)
 
 bool ptr_shim_trylock(spinlock_t *lock)
 {
+	if (ptr_seeded(PTR_BUG_SLEEPS))
+		might_sleep();
+	if (ptr_seeded(PTR_BUG_LOCK_ORDER)) {
+		spin_lock(lock);
+		return true;
+	}
 	return spin_trylock(lock);
 }
 
@@ -80,7 +88,7 @@ bool ptr_shim_vma_meets(struct mm_struct *mm, unsigned long start, unsigned long
 {
 	VMA_ITERATOR(vmi, mm, start);
 	struct vm_area_struct *vma;
-	bool meets = false;
+	bool meets = ptr_seeded(PTR_BUG_NO_VMA);
 
 	for_each_vma_range(vmi, vma, end) {
 		if (is_vm_hugetlb_page(vma))
@@ -116,7 +124,12 @@ void ptr_shim_pmd_clear(pmd_t *pmd)
  */
 void ptr_shim_flush_range(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	flush_tlb_mm_range(mm, start, end, PAGE_SHIFT, true);
+	if (ptr_seeded(PTR_BUG_NO_FLUSH) || ptr_seeded(PTR_BUG_FREE_FIRST))
+		return;
+	if (ptr_seeded(PTR_BUG_FLUSH_EACH))
+		for (; start + PMD_SIZE < end; start += PMD_SIZE)
+			flush_tlb_mm_range(mm, start, start + PMD_SIZE, PAGE_SHIFT, true);
+	flush_tlb_mm_range(mm, start, end, PAGE_SHIFT, !ptr_seeded(PTR_BUG_NOT_FREED_TABLES));
 }
 
 /*
@@ -128,9 +141,18 @@ void ptr_shim_pte_free_defer(struct mm_struct *mm, pmd_t pmdval)
 {
 	pgtable_t table = pmd_pgtable(pmdval);
 
-	mm_dec_nr_ptes(mm);
+	if (!ptr_seeded(PTR_BUG_NR_PTES_KEPT))
+		mm_dec_nr_ptes(mm);
+	if (ptr_seeded(PTR_BUG_NR_PTES_TWICE))
+		mm_dec_nr_ptes(mm);
+	if (ptr_seeded(PTR_BUG_STATS_KEPT))
+		lruvec_stat_add_folio(page_folio(table), NR_PAGETABLE);
 	paravirt_release_pte(page_to_pfn(table));
 	pte_free_defer(mm, table);
+	if (ptr_seeded(PTR_BUG_FREE_FIRST)) {
+		mdelay(100);
+		flush_tlb_mm_range(mm, 0, TLB_FLUSH_ALL, PAGE_SHIFT, true);
+	}
 }
 
 enum ptr_pte_kind ptr_shim_pte_kind(pte_t pte)

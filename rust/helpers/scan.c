@@ -99,11 +99,12 @@ static bool shows_soft_dirty(struct vm_area_struct *vma, unsigned long start, un
 static enum ptr_zero_keep keeps_zero_pages(struct vm_area_struct *vma, unsigned long start,
 					   unsigned long end, pte_t *pte)
 {
-	if (!vma_is_anonymous(vma) || vma->vm_flags & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL))
+	if ((!vma_is_anonymous(vma) || vma->vm_flags & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL)) &&
+	    !ptr_seeded(PTR_BUG_SHARED))
 		return PTR_ZERO_SHARED;
 	if (vma->vm_flags & VM_LOCKED)
 		return PTR_ZERO_MLOCKED;
-	if (userfaultfd_armed(vma))
+	if (userfaultfd_armed(vma) && !ptr_seeded(PTR_BUG_UFFD))
 		return PTR_ZERO_UFFD;
 	if (pte && shows_soft_dirty(vma, start, end, pte))
 		return PTR_ZERO_SOFT_DIRTY;
@@ -140,8 +141,13 @@ void ptr_shim_clear_zero_pages(struct mm_struct *mm, unsigned long addr, pte_t *
 	int i;
 
 	for (i = 0; i < PTRS_PER_PTE; i++, addr += PAGE_SIZE) {
-		if (!pte_none(ptep_get(pte + i)))
-			ksm_might_unmap_zero_page(mm, ptep_get_and_clear(mm, addr, pte + i));
+		pte_t was;
+
+		if (pte_none(ptep_get(pte + i)))
+			continue;
+		was = ptep_get_and_clear(mm, addr, pte + i);
+		if (!ptr_seeded(PTR_BUG_KSM_ZERO))
+			ksm_might_unmap_zero_page(mm, was);
 	}
 }
 
@@ -149,11 +155,15 @@ void ptr_shim_invalidate_start(struct mmu_notifier_range *range, struct mm_struc
 			       unsigned long start, unsigned long end)
 {
 	mmu_notifier_range_init(range, MMU_NOTIFY_CLEAR, 0, mm, start, end);
+	if (ptr_seeded(PTR_BUG_NO_NOTIFIER))
+		return;
 	mmu_notifier_invalidate_range_start(range);
 }
 
 void ptr_shim_invalidate_end(struct mmu_notifier_range *range)
 {
+	if (ptr_seeded(PTR_BUG_NO_NOTIFIER))
+		return;
 	mmu_notifier_invalidate_range_end(range);
 }
 

@@ -73,6 +73,8 @@ void ptr_shim_work_stop(void)
 	kernel_param_lock(THIS_MODULE);
 	WRITE_ONCE(scan_wq, NULL);
 	kernel_param_unlock(THIS_MODULE);
+	if (ptr_seeded(PTR_BUG_WORK_LEFT))
+		return;
 	/* For good: each of them may be about to queue the other. */
 	disable_delayed_work_sync(&scan_dwork);
 	disable_delayed_work_sync(&forget_dwork);

@@ -8,7 +8,13 @@ use super::{
 };
 use crate::{
     outcome::Outcome,
-    sys::bindings, //
+    sys::{
+        bindings::{
+            self,
+            ptr_bug, //
+        },
+        seeded::seeded,
+    },
 };
 use kernel::mm::{
     virt::{
@@ -80,9 +86,8 @@ impl<'a> Cover<'a> {
                 unsafe { bindings::ptr_shim_vma_meets(mm.as_raw(), addr, addr + PMD_SIZE) }
             }
             Self::Vma { vma, .. } => {
-                vma.start() <= addr
-                    && addr + PMD_SIZE <= vma.end()
-                    && vma.flags() & flags::HUGETLB == 0
+                let inside = vma.start() <= addr && addr + PMD_SIZE <= vma.end();
+                (inside || seeded(ptr_bug::PTR_BUG_SECOND_VMA)) && vma.flags() & flags::HUGETLB == 0
             }
         }
     }

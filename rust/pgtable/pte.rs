@@ -5,10 +5,14 @@
 use super::PTRS_PER_PTE;
 use crate::{
     outcome::Outcome,
-    sys::bindings::{
-        self,
-        pte_t,
-        ptr_pte_kind, //
+    sys::{
+        bindings::{
+            self,
+            pte_t,
+            ptr_bug,
+            ptr_pte_kind, //
+        },
+        seeded::seeded,
     },
 };
 use core::{
@@ -42,6 +46,15 @@ pub(crate) enum Contents {
 /// `ptr_zero_pte` has.
 const PAGE: u64 = ((1 << 52) - (1 << 12)) | (1 << 0);
 
+/// How many entries a search looks at: all.
+#[inline(always)]
+fn searched() -> usize {
+    if seeded(ptr_bug::PTR_BUG_SCAN_SHORT) {
+        return PTRS_PER_PTE - LINE;
+    }
+    PTRS_PER_PTE
+}
+
 /// Whether the value maps the zero page. Not if that is `PROT_NONE`: on x86 its frame is inverted.
 #[inline]
 fn is_zero_page(value: u64) -> bool {
@@ -56,7 +69,7 @@ fn is_zero_page(value: u64) -> bool {
 /// `base` must be the first entry of a PTE table that stays; its entries may change.
 #[inline]
 pub(super) unsafe fn contents(base: *const u64) -> Contents {
-    let end = base.wrapping_add(PTRS_PER_PTE);
+    let end = base.wrapping_add(searched());
     let mut zero = false;
     let mut line = base;
     // By pointers, so that a line without entries is its loads and three instructions.
@@ -129,6 +142,9 @@ pub(crate) struct PteValue(u64);
 impl PteValue {
     #[inline]
     fn new(value: u64) -> Option<Self> {
+        if seeded(ptr_bug::PTR_BUG_NOT_PRESENT) && value & PRESENT == 0 {
+            return None;
+        }
         (value & !ACCESSED_DIRTY != 0).then_some(Self(value))
     }
 
@@ -224,7 +240,7 @@ impl Ptes<'_> {
 
     /// The first entry in `range` that is not none, and its index.
     pub(crate) fn find_occupied(self, range: Range<usize>) -> Option<(usize, PteValue)> {
-        let end = range.end.min(PTRS_PER_PTE);
+        let end = range.end.min(searched());
         let mut index = range.start;
         while index < end {
             // A whole line at once where that is possible: the test of one entry costs more than

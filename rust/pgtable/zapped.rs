@@ -23,12 +23,14 @@ use crate::sys::{
         mm_struct,
         pmd_t,
         pte_t,
+        ptr_bug,
         ptr_flags,
         spinlock_t,
         vm_area_struct,
         zap_details, //
     },
-    mm, //
+    mm,
+    seeded::seeded, //
 };
 use core::{
     marker::PhantomData,
@@ -238,8 +240,10 @@ impl ZappedTable<'_> {
     /// Without a look at the table if the zap covered all of it, skipped nothing and never dropped
     /// the lock; else from the zapped entries outward, and then these: one may have been skipped.
     pub(crate) fn none(&self) -> Result<NonePtes<'_>, (usize, PteValue)> {
-        if !self.empty {
-            let zapped = self.zapped();
+        let zapped = self.zapped();
+        let whole = zapped.len() == PTRS_PER_PTE;
+        let empty = self.empty || whole && seeded(ptr_bug::PTR_BUG_LOCK_DROPPED);
+        if !empty {
             let ptes = self.ptes();
             for range in [zapped.end..PTRS_PER_PTE, 0..zapped.start, zapped] {
                 if let Some(found) = ptes.find_occupied(range) {
@@ -256,7 +260,7 @@ impl ZappedTable<'_> {
     /// `mmap_lock` is above the VMA lock in the lock order; a trylock never waits, so it is legal
     /// here, as it is under the PTE lock.
     pub(crate) fn covered(&self) -> Option<Covered<'_>> {
-        if self.zap_lock() == ZapLock::Mmap {
+        if self.zap_lock() == ZapLock::Mmap || seeded(ptr_bug::PTR_BUG_SECOND_VMA) {
             return Some(Covered::ByZap);
         }
         // SAFETY: By the type invariant the VMA is valid and locked.

@@ -5,9 +5,11 @@
 use super::{
     bindings::{
         self,
-        mm_struct, //
+        mm_struct,
+        ptr_bug, //
     },
-    once::read_once, //
+    once::read_once,
+    seeded::seeded, //
 };
 use core::{
     pin::Pin,
@@ -157,10 +159,30 @@ pub(crate) fn pid(mm: &Mm) -> i32 {
     unsafe { bindings::ptr_shim_mm_pid(mm.as_raw()) }
 }
 
+/// Takes part in an address space that may have no users any more.
+///
+/// # Safety
+///
+/// Never safe to call: it is there for a build that makes mistakes on purpose.
+#[cold]
+unsafe fn join_whatever(mm: &Mm) -> ARef<MmWithUser> {
+    // SAFETY: None: this is the mistake.
+    unsafe {
+        bindings::mmget(mm.as_raw());
+        ARef::from_raw(NonNull::new_unchecked(mm.as_raw().cast()))
+    }
+}
+
 /// Takes part in an address space, if it still has users, and is not just being made by `fork()`.
 /// What is dropped last is torn down by somebody else, so it may be dropped in any context.
 pub(crate) fn join(mm: &Mm) -> Option<ARef<MmWithUserAsync>> {
-    let mm = MmWithUser::into_mmput_async(mm.mmget_not_zero()?);
+    let mm = if seeded(ptr_bug::PTR_BUG_NO_USERS) {
+        // SAFETY: None: this is the mistake.
+        unsafe { join_whatever(mm) }
+    } else {
+        mm.mmget_not_zero()?
+    };
+    let mm = MmWithUser::into_mmput_async(mm);
     // SAFETY: Reads a flag.
     unsafe { bindings::ptr_shim_mm_complete(mm.as_raw()) }.then_some(mm)
 }

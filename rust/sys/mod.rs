@@ -10,6 +10,7 @@ pub(crate) mod hook;
 pub(crate) mod mm;
 pub(crate) mod once;
 pub(crate) mod pressure;
+pub(crate) mod seeded;
 #[cfg(CONFIG_PTRECLAIM_KUNIT_TEST)]
 pub(crate) mod testing;
 pub(crate) mod time;

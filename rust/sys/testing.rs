@@ -122,6 +122,17 @@ impl Mapping {
         Ok(ret != 0)
     }
 
+    /// Calls `f` while another CPU walks `table` under RCU; whether the memory still was a page table
+    /// when the walk ended.
+    pub(crate) fn with_walker(self, table: usize, f: impl FnOnce() -> Result) -> Result<bool> {
+        // SAFETY: As above; ended below.
+        to_result(unsafe { bindings::ptr_test_walk_begin(self.addr(table, 0)) })?;
+        let ret = f();
+        // SAFETY: Pairs with the one above.
+        let kept = unsafe { bindings::ptr_test_walk_end() };
+        ret.map(|()| kept)
+    }
+
     /// Asks for huge pages.
     pub(crate) fn want_huge(self) -> Result {
         // SAFETY: As above.

@@ -135,6 +135,20 @@ mod tests {
     }
 
     #[test]
+    fn a_walker_keeps_the_table() -> Result {
+        let map = Mapping::new(1)?;
+        map.make_empty(0)?;
+        let tables = page_tables();
+        let kept = map.with_walker(0, || {
+            assert_eq!(free(map, 0, 1)?, 1);
+            Ok(())
+        })?;
+        assert!(kept);
+        assert_eq!(page_tables(), tables - 1);
+        Ok(())
+    }
+
+    #[test]
     fn an_occupied_table_stays() -> Result {
         let map = Mapping::new(3)?;
         for table in 0..3 {
