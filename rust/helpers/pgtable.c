@@ -88,7 +88,7 @@ bool ptr_shim_vma_meets(struct mm_struct *mm, unsigned long start, unsigned long
 {
 	VMA_ITERATOR(vmi, mm, start);
 	struct vm_area_struct *vma;
-	bool meets = ptr_seeded(PTR_BUG_NO_VMA);
+	bool meets = false;
 
 	for_each_vma_range(vmi, vma, end) {
 		if (is_vm_hugetlb_page(vma))

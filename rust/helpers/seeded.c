@@ -17,10 +17,6 @@
 
 #include <ptreclaim/shim.h>
 
-/* asm/tlbflush.h hides it from modules. */
-void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned long end,
-			unsigned int stride_shift, bool freed_tables);
-
 unsigned long ptr_seeded_bugs;
 
 /* In place of flush_tlb_before_set_pmd(). */
@@ -34,25 +30,19 @@ static void local_shim(struct mm_struct *mm)
 		native_write_cr3(__read_cr3());
 }
 
-/* The first page of the address space: never one that was asked for. */
-static void one_page_shim(struct mm_struct *mm)
-{
-	if (mm_tlb_flush_pending(mm))
-		flush_tlb_mm_range(mm, PAGE_SIZE, 2 * PAGE_SIZE, PAGE_SHIFT, false);
-}
-
 static int before_set_pmd(struct kprobe *p, struct pt_regs *regs)
 {
 	if (ptr_seeded(PTR_BUG_NO_SHIM))
 		regs->ip = (unsigned long)no_shim;
 	else if (ptr_seeded(PTR_BUG_LOCAL_SHIM))
 		regs->ip = (unsigned long)local_shim;
-	else if (ptr_seeded(PTR_BUG_ONE_PAGE_SHIM))
-		regs->ip = (unsigned long)one_page_shim;
 	else
 		return 0;
 	return 1;
 }
+
+/* The time that a table has to go, so that it matters. */
+#define RECHECK_US	100
 
 /* In place of pte_offset_map_lock(). */
 static pte_t *lock_without_recheck(struct mm_struct *mm, pmd_t *pmd, unsigned long addr,
@@ -67,7 +57,7 @@ static pte_t *lock_without_recheck(struct mm_struct *mm, pmd_t *pmd, unsigned lo
 		return NULL;
 	}
 	*ptlp = pte_lockptr(mm, &pmdval);
-	mdelay(1);		/* so that it matters */
+	udelay(RECHECK_US);
 	spin_lock(*ptlp);
 	return (pte_t *)pmd_page_vaddr(pmdval) + pte_index(addr);
 }
@@ -117,7 +107,7 @@ static struct {
 	bool armed;
 } probes[] = {
 	{ .probe = { .symbol_name = "flush_tlb_before_set_pmd", .pre_handler = before_set_pmd },
-	  .bugs = BIT(PTR_BUG_NO_SHIM) | BIT(PTR_BUG_LOCAL_SHIM) | BIT(PTR_BUG_ONE_PAGE_SHIM) },
+	  .bugs = BIT(PTR_BUG_NO_SHIM) | BIT(PTR_BUG_LOCAL_SHIM) },
 	{ .probe = { .symbol_name = "pte_offset_map_lock", .pre_handler = map_lock },
 	  .bugs = BIT(PTR_BUG_NO_PMD_RECHECK) },
 	{ .probe = { .symbol_name = "pte_free_defer", .pre_handler = defer },
