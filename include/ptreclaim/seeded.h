@@ -48,6 +48,8 @@ enum ptr_bug {
 	/* Zero pages of others go: of files and drivers, watched by userfaultfd. */
 	PTR_BUG_SHARED,
 	PTR_BUG_UFFD,
+	/* Zero pages marked soft-dirty go. */
+	PTR_BUG_SOFT_DIRTY,
 	/* Secondary MMUs are not told; KSM is not. */
 	PTR_BUG_NO_NOTIFIER,
 	PTR_BUG_KSM_ZERO,

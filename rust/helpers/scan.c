@@ -106,7 +106,7 @@ static enum ptr_zero_keep keeps_zero_pages(struct vm_area_struct *vma, unsigned 
 		return PTR_ZERO_MLOCKED;
 	if (userfaultfd_armed(vma) && !ptr_seeded(PTR_BUG_UFFD))
 		return PTR_ZERO_UFFD;
-	if (pte && shows_soft_dirty(vma, start, end, pte))
+	if (pte && shows_soft_dirty(vma, start, end, pte) && !ptr_seeded(PTR_BUG_SOFT_DIRTY))
 		return PTR_ZERO_SOFT_DIRTY;
 	return PTR_ZERO_DROP;
 }

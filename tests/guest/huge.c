@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ptest.h"
+#include "request.h"
 
 #define KSM	"/sys/kernel/mm/ksm/"
 
@@ -237,6 +238,34 @@ static void ksm_zero_pages(void)
 	left(NR, NR, 0);
 }
 
+/*
+ * KSM's zero pages are soft-dirty when what they stand for was written since
+ * /proc/PID/clear_refs, and pagemap is to go on saying so.
+ */
+static void ksm_soft_dirty(void)
+{
+	struct ptreclaim_request r;
+	char *p = map_anon(SIZE);
+
+	if (!device_there())
+		return;
+	write_text("/proc/self/clear_refs", "4");
+	same_pages(p, 0);
+	advise(p, SIZE, MADV_MERGEABLE);
+	merge(true);
+	CHECK(pages_with(p, SIZE, PM_SOFT_DIRTY) == SIZE / KIB(64),
+	      "%zu soft-dirty pages", pages_with(p, SIZE, PM_SOFT_DIRTY));
+	r = foretold(SELF, p, SIZE, ZEROES);
+	CHECK(r.kept[PTRECLAIM_KEPT_SOFT_DIRTY] == NR && !r.freed,
+	      "%llu tables kept, %llu freed",
+	      r.kept[PTRECLAIM_KEPT_SOFT_DIRTY], r.freed);
+	CHECK(pages_with(p, SIZE, PM_SOFT_DIRTY) == SIZE / KIB(64),
+	      "%zu soft-dirty pages", pages_with(p, SIZE, PM_SOFT_DIRTY));
+	write_text("/proc/self/clear_refs", "4");
+	r = ask(SELF, p, SIZE, ZEROES);
+	CHECK(r.freed == NR, "%llu tables freed", r.freed);
+}
+
 static void compaction(void)
 {
 	char *p = map_anon(SIZE);
@@ -263,6 +292,7 @@ const struct test_case huge_cases[] = {
 	{ "huge.hugetlb", "has no PTE tables", hugetlb },
 	{ "huge.ksm", FREED, ksm },
 	{ "huge.ksm_zero_pages", LATER ", or by DONTNEED", ksm_zero_pages },
+	{ "huge.ksm_soft_dirty", NEEDED " (soft-dirty)", ksm_soft_dirty },
 	{ "huge.compaction", FREED, compaction },
 	{ }
 };

@@ -110,6 +110,7 @@ void grew_at(const char *file, int line, const char *name, long least);
 #define grew(name, least)	grew_at(__FILE__, __LINE__, name, least)
 
 /* What the page tables hold for an address, by /proc/self/pagemap. */
+#define PM_SOFT_DIRTY	(1ULL << 55)
 #define PM_GUARD	(1ULL << 58)
 #define PM_UFFD_WP	(1ULL << 57)
 #define PM_SWAP		(1ULL << 62)
