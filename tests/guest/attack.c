@@ -85,6 +85,21 @@ static void undumpable(void)
 		in_child(ask_for_undumpable, NULL);
 }
 
+/* Whatever others do: the background scan comes by, if late. */
+static void found_at_last(void)
+{
+	double was = patience;
+	char *p = map_shared(SIZE);
+
+	mark();
+	fill(p, SIZE, KIB(64), 1);
+	advise(p, SIZE, MADV_REMOVE);
+	left(NR, NR, NR);
+	patience = 60;
+	background(0);
+	patience = was;
+}
+
 /* So many processes stay, each with something to be looked at. */
 static void hold_slots(int n)
 {
@@ -111,20 +126,10 @@ static void hold_slots(int n)
  * same, at the latest when all are looked at again. */
 static void slots(void)
 {
-	double was = patience;
-	char *p;
-
 	if (mode != MODE_MODULE)
 		return;
 	hold_slots(1200);
-	p = map_shared(SIZE);
-	mark();
-	fill(p, SIZE, KIB(64), 1);
-	advise(p, SIZE, MADV_REMOVE);
-	left(NR, NR, NR);
-	patience = 60;
-	background(0);
-	patience = was;
+	found_at_last();
 }
 
 /* More tables freed and filled again than there are words to remember them by:
@@ -220,10 +225,9 @@ static void keep_busy(void *arg)
 
 static void budget(void)
 {
-	double was = patience;
 	int ready[2];
 	pid_t pid;
-	char *p, c;
+	char c;
 
 	if (mode != MODE_MODULE)
 		return;
@@ -234,14 +238,7 @@ static void budget(void)
 		keep_busy(ready);
 	}
 	SYS(read(ready[0], &c, 1));
-	p = map_shared(SIZE);
-	mark();
-	fill(p, SIZE, KIB(64), 1);
-	advise(p, SIZE, MADV_REMOVE);
-	left(NR, NR, NR);
-	patience = 60;
-	background(0);
-	patience = was;
+	found_at_last();
 	SYS(kill(pid, SIGKILL));
 	SYS(waitpid(pid, NULL, 0));
 }

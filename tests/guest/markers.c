@@ -9,8 +9,8 @@
 #include "ptest.h"
 #include "uffd.h"
 
-/* One guard page per table; all else of the table is given back around it. */
-static void guard_kept(void)
+/* Pages, and a guard page in the middle of each table. */
+static char *guarded(void)
 {
 	char *p = map_anon(SIZE);
 	size_t i;
@@ -20,6 +20,15 @@ static void guard_kept(void)
 	for (i = 0; i < SIZE; i += TABLE)
 		advise(p + i + MIB(1), PAGE, MADV_GUARD_INSTALL);
 	counters_mark();
+	return p;
+}
+
+/* One guard page per table; all else of the table is given back around it. */
+static void guard_kept(void)
+{
+	char *p = guarded();
+	size_t i;
+
 	advise_pieces(p, SIZE, KIB(64), MADV_DONTNEED);
 	left(NR, NR, NR);
 	grew("kept_markers", NR);
@@ -37,14 +46,8 @@ static void guard_kept(void)
 /* The same in one call that covers each table, but skips the marker. */
 static void guard_skipped(void)
 {
-	char *p = map_anon(SIZE);
-	size_t i;
+	char *p = guarded();
 
-	mark();
-	fill(p, SIZE, KIB(64), 1);
-	for (i = 0; i < SIZE; i += TABLE)
-		advise(p + i + MIB(1), PAGE, MADV_GUARD_INSTALL);
-	counters_mark();
 	advise(p, SIZE, MADV_DONTNEED);
 	left(NR, NR, NR);
 	grew("kept_markers", NR);
