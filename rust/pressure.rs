@@ -132,7 +132,7 @@ pub(crate) fn before_oom() -> u64 {
     }
     write_once(&ASKED, now.max(1));
     let since = Instant::<Monotonic>::now();
-    mm::hint_at_all();
+    mm::offer_all(0);
     let mut freed = 0;
     for slot in hints::slots().filter(|slot| slot.mm.is_used()) {
         if let Some(mm) = slot.mm.get() {

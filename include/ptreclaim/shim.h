@@ -101,7 +101,7 @@ void ptr_shim_cond_resched(void);
 bool ptr_shim_mm_complete(struct mm_struct *mm);
 unsigned int ptr_shim_mm_users(struct mm_struct *mm);
 bool ptr_shim_mm_dying(struct mm_struct *mm);
-void ptr_shim_each_mm(void);
+u64 ptr_shim_each_mm(u64 from);
 
 /* helpers/work.c: when the scanner runs, and its parameters. */
 int ptr_shim_work_start(void);
@@ -129,6 +129,8 @@ unsigned int ptr_shim_nodes(void);
 /* rust/sys/: called by the kernel through pt_reclaim_ops, and by helpers/. */
 pt_reclaim_zap_t ptreclaim_zap;
 pt_reclaim_hint_t ptreclaim_hint;
+bool ptreclaim_offer(struct mm_struct *mm, bool last_try);
+void ptreclaim_offer_all(void);
 pt_reclaim_fork_t ptreclaim_fork;
 bool ptreclaim_scan(void);
 bool ptreclaim_forget_dead(void);

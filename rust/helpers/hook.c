@@ -52,7 +52,7 @@ static int attach(void)
 	else if (ret == -EBUSY)
 		pr_err("another reclaimer is registered: not enabled\n");
 	else if (!ret)
-		ptr_shim_each_mm();	/* what was empty before */
+		ptreclaim_offer_all();	/* what was empty before */
 	return ret;
 }
 

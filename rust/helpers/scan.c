@@ -212,26 +212,35 @@ void ptr_shim_cond_resched(void)
 	cond_resched();
 }
 
-/* Offers the address space of each process to the scanner. */
-void ptr_shim_each_mm(void)
+/*
+ * Offers the address space of each process to the scanner, from those on that were
+ * started at @from (start_boottime, in which order they are listed). Returns where
+ * it found no room, to go on there when there is; 0 at the end. Who finds none
+ * there again is left out.
+ */
+u64 ptr_shim_each_mm(u64 from)
 {
 	struct task_struct *process, *thread;
 
-	rcu_read_lock();
+	guard(rcu)();
 	for_each_process(process) {
-		if (process->flags & PF_KTHREAD)
+		u64 started = process->start_boottime;
+
+		if (process->flags & PF_KTHREAD || started < from)
 			continue;
 		for_each_thread(process, thread) {
-			bool found;
+			bool found, room = true;
 
 			task_lock(thread);
 			found = thread->mm;
 			if (found)
-				ptreclaim_hint(thread->mm);
+				room = ptreclaim_offer(thread->mm, started == from);
 			task_unlock(thread);
+			if (!room)
+				return started;
 			if (found)
 				break;
 		}
 	}
-	rcu_read_unlock();
+	return 0;
 }

@@ -113,7 +113,26 @@ pub(crate) fn hint(mm: &Mm) {
     {
         return;
     }
-    find_room(mm, first);
+    if !find_room(mm, first) {
+        overflow();
+    }
+}
+
+/// The same where nobody has said so. Whether it has a slot; after the last try it is left out until
+/// the next time.
+#[cold]
+pub(crate) fn offer(mm: &Mm, last_try: bool) -> bool {
+    let room = find_room(mm, home(mm));
+    if !room && last_try {
+        overflow();
+    }
+    room || last_try
+}
+
+/// Somebody found no slot: all are offered again.
+pub(crate) fn overflow() {
+    OVERFLOW.store(true, Relaxed);
+    work::arm();
 }
 
 /// The slot that an address space is looked for first.
@@ -123,22 +142,25 @@ fn home(mm: &Mm) -> usize {
 }
 
 #[cold]
-fn find_room(mm: &Mm, first: usize) {
+fn find_room(mm: &Mm, first: usize) -> bool {
     for nth in 0..NEIGHBOURS {
         let Some(slot) = TABLE.get((first + nth) % SLOTS) else {
-            return;
+            break;
         };
         match slot.mm.offer(mm) {
-            Offered::Known => return slot.announce(mm),
+            Offered::Known => {
+                slot.announce(mm);
+                return true;
+            }
             Offered::New => {
                 slot.announce(mm);
-                return work::arm();
+                work::arm();
+                return true;
             }
             Offered::Full => {}
         }
     }
-    OVERFLOW.store(true, Relaxed);
-    work::arm();
+    false
 }
 
 /// Frees the slots of address spaces that have gone; whether any is still used.

@@ -61,8 +61,9 @@ struct Position {
     addr: Atomic<u64>,
     /// How many rounds there have been.
     round: Atomic<u64>,
-    /// When all processes were looked at, in jiffies.
+    /// When all processes were offered, in jiffies, and where that is to go on; 0 is nowhere.
     all: Atomic<u64>,
+    all_from: Atomic<u64>,
 }
 
 static POSITION: Position = Position {
@@ -71,6 +72,7 @@ static POSITION: Position = Position {
     addr: Atomic::new(0),
     round: Atomic::new(0),
     all: Atomic::new(0),
+    all_from: Atomic::new(0),
 };
 
 /// How long the scanner may run. By the clock: time in which somebody else had the CPU counts too.
@@ -102,9 +104,13 @@ pub(crate) fn run() -> bool {
     let at = &POSITION;
 
     let now = jiffies();
-    if now.wrapping_sub(at.all.load(Relaxed)) >= seconds(ALL_AGAIN) && hints::overflowed() {
+    let from = at.all_from.load(Relaxed);
+    let again = now.wrapping_sub(at.all.load(Relaxed)) >= seconds(ALL_AGAIN);
+    // More than there is room for come in several rounds, each after all slots had their turn.
+    let new_round = at.slot.load(Relaxed) == 0;
+    if new_round && (from != 0 || again && hints::overflowed()) {
         at.all.store(now, Relaxed);
-        mm::hint_at_all();
+        at.all_from.store(mm::offer_all(from), Relaxed);
     }
 
     for index in at.slot.load(Relaxed) as usize..SLOTS {
@@ -122,7 +128,9 @@ pub(crate) fn run() -> bool {
     at.slot.store(0, Relaxed);
     at.round
         .store(at.round.load(Relaxed).wrapping_add(1), Relaxed);
-    hints::slots().any(|slot| slot.mm.is_used()) || hints::is_overflowed()
+    hints::slots().any(|slot| slot.mm.is_used())
+        || hints::is_overflowed()
+        || at.all_from.load(Relaxed) != 0
 }
 
 fn scan_slot(slot: &Slot, settings: Settings, budget: &Budget) -> End {

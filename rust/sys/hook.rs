@@ -141,6 +141,26 @@ unsafe extern "C" fn ptreclaim_hint(mm: *mut mm_struct) {
     }
 }
 
+/// Called for each process in turn: `ptr_shim_each_mm()`. Whether to go on with the next.
+///
+/// # Safety
+///
+/// `mm` is valid; it may have no users any more.
+#[no_mangle]
+unsafe extern "C" fn ptreclaim_offer(mm: *mut mm_struct, last_try: bool) -> bool {
+    // SAFETY: By the contract above, for the time of this call.
+    let mm = unsafe { Mm::from_raw(mm) };
+    !mm::has_users(mm) || hints::offer(mm, last_try)
+}
+
+/// Called when hints begin to come: there may have been something before.
+#[no_mangle]
+extern "C" fn ptreclaim_offer_all() {
+    if mm::offer_all(0) != 0 {
+        hints::overflow();
+    }
+}
+
 /// Called before `fork()` copies a PTE table: `pt_reclaim_fork_t`.
 ///
 /// # Safety

@@ -206,8 +206,9 @@ pub(crate) fn is_dying(mm: &MmWithUser) -> bool {
     unsafe { bindings::ptr_shim_mm_dying(mm.as_raw()) }
 }
 
-/// Hints at each address space there is. May sleep.
-pub(crate) fn hint_at_all() {
+/// Has [`crate::scan::hints::offer`] called for each address space there is, from those on of
+/// processes started at `from`. Gives where it found no room, to go on there, or 0 at the end. May sleep.
+pub(crate) fn offer_all(from: u64) -> u64 {
     // SAFETY: Has no requirements.
-    unsafe { bindings::ptr_shim_each_mm() }
+    unsafe { bindings::ptr_shim_each_mm(from) }
 }
