@@ -92,8 +92,8 @@ static void slots(void)
 {
 	static pid_t pids[PROCESSES];
 	static long had[PROCESSES];
-	int ready[2], i, left = 0;
-	double start;
+	int ready[2], i, left = 0, last = PROCESSES;
+	double since;
 	char c;
 
 	if (mode != MODE_MODULE)
@@ -113,11 +113,16 @@ static void slots(void)
 		had[i] = pid_tables(pids[i]);
 	}
 	write_text(SCAN, "Y");
-	for (start = now(); now() - start < 60; nap(500)) {
+	/* As long as there is progress: however slow the machine is. */
+	alarm(900);
+	for (since = now(); now() - since < 60; nap(500)) {
 		for (i = left = 0; i < PROCESSES; i++)
 			left += pid_tables(pids[i]) >= had[i];
 		if (!left)
 			break;
+		if (left < last)
+			since = now();
+		last = left;
 	}
 	write_text(SCAN, "N");
 	CHECK(!left, "%d of %d processes were not found", left, PROCESSES);

@@ -139,22 +139,32 @@ static void *read_on(void *arg)
 	return NULL;
 }
 
+/* At some time, or as soon as the table is counted as gone. */
 static void *write_meanwhile(void *arg)
 {
-	(void)arg;
+	double start = now();
+
 	pin(0);
-	nap(20);
+	if (!arg)
+		nap(20);
+	else
+		while (tables() > 0 && now() - start < 1)
+			nap(1);
 	*(volatile uint64_t *)raced = 1;
 	written = 1;
 	return NULL;
 }
 
+static bool when_gone;
+
 static void reclaim_beside_writer(void)
 {
 	pthread_t writer;
 
-	CHECK(!pthread_create(&writer, NULL, write_meanwhile, NULL),
-	      "no thread");
+	while (tables() < 1)
+		sched_yield();
+	CHECK(!pthread_create(&writer, NULL, write_meanwhile,
+			      when_gone ? raced : NULL), "no thread");
 	/* It may be faster, and then all is to stay as it is. */
 	if (mode == MODE_MODULE)
 		ask(SELF, raced, TABLE, ZEROES);
@@ -172,6 +182,8 @@ static void zero_pages_beside_writer(void)
 	for (i = 0; i < ROUNDS; i++) {
 		raced = map_anon(TABLE);
 		written = 0;
+		when_gone = i & 1;
+		mark();
 		with_reader(read_on, reclaim_beside_writer);
 	}
 }
