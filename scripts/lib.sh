@@ -80,6 +80,19 @@ lock_entry() {
 
 unlock_entry() { exec {lock}>&-; }
 
+# variant NAME COLUMN: of kunit/variants; variant names all that there are.
+variant() {
+	awk -F ' *[|] *' -v name="$1" -v column="${2:-}" '
+		$1 == "# name" { for (i = 1; i <= NF; i++) nth[$i] = i }
+		/^(#|$)/ { next }
+		name == "names" { print $1; found = 1 }
+		$1 == name { print $nth[column]; found = 1 }
+		END { exit !found }' "$REPO/kunit/variants" || {
+		say "there is no kernel variant '$1': kunit/variants has them"
+		return 1
+	}
+}
+
 hash_of() { sha256sum | cut -c1-12; }
 
 as_root() {

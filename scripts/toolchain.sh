@@ -49,3 +49,14 @@ use_toolchain() {
 		die "the toolchain is not complete: run make doctor"
 	export RUST_LIB_SRC
 }
+
+# make_variables VARIANT: what make is told there beside the configuration, one a line.
+#
+# Kbuild has KCSAN's instrumentation for C only. Rust's compiler does the same if the target says
+# that it may: scripts/target.json, which every build makes by this command.
+make_variables() {
+	local flags='-Zsanitizer=thread -Cllvm-args=-tsan-distinguish-volatile=1'
+	[ "$1" = kcsan ] || return 0
+	echo 'filechk_rust_target=$< < include/config/auto.conf | sed "s/\"kernel-address\"/&, \"thread\"/"'
+	echo "KRUSTFLAGS=$flags -Cllvm-args=-tsan-compound-read-before-write=1 -Cllvm-args=-tsan-instrument-func-entry-exit=0"
+}
