@@ -3,7 +3,8 @@
  * Every way a user page table can become empty, and what becomes of it, as
  * KTAP. `--list` names the cases, each with what it expects of the module; what
  * it expects in each mode is in left(off, builtin, module). With `--mode any`
- * the mode may change meanwhile; only races, which check contents, can be run.
+ * the mode may change meanwhile; only races, which check contents, can be run,
+ * and with `--thp` they get huge pages as the system has them.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -30,11 +31,12 @@ static const struct test_case *const themes[] = {
 };
 
 static const char *only = "*";
+static bool huge;
 
 static void usage(int status)
 {
 	printf("usage: scenarios [--mode off|builtin|module|any] [--seconds N] "
-	       "[--patience SECONDS] [--only PATTERN] [--list]\n");
+	       "[--patience SECONDS] [--only PATTERN] [--thp] [--list]\n");
 	exit(status);
 }
 
@@ -49,6 +51,8 @@ static const char *mode_mismatch(void)
 		enabled[0] = 0;
 	if (f)
 		fclose(f);
+	if (huge && mode != MODE_ANY)
+		return "--thp is for --mode any";
 	if (mode == MODE_ANY)
 		return strncmp(only, "race.", 5) ? "--only race.*, please" : NULL;
 	if (mode == MODE_MODULE && (!loaded || enabled[0] != 'Y'))
@@ -102,7 +106,8 @@ static int run_case(const struct test_case *c)
 		/* Children of the case go with it. */
 		setpgid(0, 0);
 		alarm(120 + seconds);
-		thp(false);
+		if (!huge)
+			thp(false);
 		pin(0);
 		c->run();
 		_exit(0);
@@ -137,6 +142,10 @@ int main(int argc, char **argv)
 
 		if (!strcmp(argv[i], "--list")) {
 			list = true;
+			continue;
+		}
+		if (!strcmp(argv[i], "--thp")) {
+			huge = true;
 			continue;
 		}
 		if (!strcmp(argv[i], "--help"))

@@ -89,7 +89,38 @@ static void failed_faults_close(void)
 	left(0, 0, 0);
 }
 
+/* Addresses that only five levels reach: zaps and scans come there as well. */
+static void five_levels(void)
+{
+	char *p = (char *)((1UL << 52) + (getpid() % 768UL) * SPAN);
+
+	if (mmap(p, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+		 MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED) {
+		CHECK(errno == ENOMEM, "mmap at %p: %m", p);
+		note("there are four levels");
+		return;
+	}
+	SYS(munmap(p, SIZE));
+	reserve(p, SIZE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	fill(p, SIZE, KIB(64), 1);
+	/* A PMD table and a PUD table beside them. */
+	left(NR + 2, NR + 2, NR + 2);
+	verify(p, SIZE, KIB(64), 1);
+	advise_pieces(p, SIZE, KIB(64), MADV_DONTNEED);
+	left(NR + 2, NR + 2, 2);
+	/* Zero pages. */
+	verify_zero(p, SIZE, KIB(64));
+	left(NR + 2, NR + 2, NR + 2);
+	background(2);
+	fill(p, SIZE, KIB(64), 2);
+	verify(p, SIZE, KIB(64), 2);
+	SYS(munmap(p, SIZE));
+	left(0, 0, 0);
+}
+
 const struct test_case upper_cases[] = {
+	{ "upper.five_levels", FREED ", above 47 bits if there are five",
+	  five_levels },
 	{ "upper.pmd_tables", "PTE tables " FREED ", PMD tables by munmap",
 	  pmd_tables },
 	{ "upper.pmd_tables_by_64k", "PTE tables " FREED,
