@@ -56,8 +56,16 @@ const HOOKS: [(Hook, &[&str]); 11] = [
     (Hook::SwitchMm, &["switch_mm_irqs_off"]),
     (Hook::FlushRange, &["flush_tlb_mm_range"]),
     (Hook::Quiet, &["__switch_to_asm"]),
-    // RCU looks whether anything is being read just now.
-    (Hook::Tick, &["rcu_sched_clock_irq", "rcu_exp_handler"]),
+    // RCU looks whether anything is being read just now, or takes it for quiet.
+    (
+        Hook::Tick,
+        &[
+            "rcu_sched_clock_irq",
+            "rcu_exp_handler",
+            "rcu_note_context_switch",
+            "rcu_all_qs",
+        ],
+    ),
 ];
 
 /// From its call to its return such a function may have cleared what it flushes later, and have
