@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * beside SECONDS huge|small: a zap, a fault and a reader in one table at the same time.
+ * beside ROUNDS huge|small: a zap, a fault and a reader in one table at the same time.
  *
  * One thread zaps some tables, the first of which is empty long before the flush at the end.
  * Meanwhile another writes to a page of that table, which was not there: it brings a huge page, or
@@ -18,12 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PAGE	4096UL
 #define TABLE	(2UL << 20)
-#define TABLES	8UL
+#define TABLES	4UL
 /* Which page of the table is read, and which is written to later. */
 #define READ	(5 * PAGE)
 #define WRITTEN	(300 * PAGE)
@@ -31,9 +30,9 @@
 static char *area;
 static bool huge;
 /* Grow with each round: zapping has begun, is over; the writer has written. */
-static _Atomic unsigned long begun, over, written;
+static _Atomic unsigned long begun, over, written, reads;
 static _Atomic bool stop;
-static _Atomic uint64_t zap_took;
+static _Atomic uint64_t zap_takes = -1;
 static uint64_t sum;
 
 static void die(const char *what)
@@ -52,24 +51,27 @@ static void pin(int cpu)
 		die("sched_setaffinity");
 }
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
 static void *read_on(void *arg)
 {
 	(void)arg;
 	pin(1);
-	while (!stop)
+	while (!stop) {
 		sum += *(volatile uint64_t *)(area + READ);
+		reads++;
+	}
 	return NULL;
 }
 
-/* Some time after the zap began, another each time; never longer than it took before. */
+/* Until the reader has what is there now. */
+static void let_it_read(void)
+{
+	unsigned long before = reads;
+
+	while (reads < before + 2)
+		sched_yield();
+}
+
+/* Some time after the zap began, another each time; never longer than the shortest took. */
 static void *write_once(void *arg)
 {
 	unsigned long round = 0;
@@ -82,7 +84,7 @@ static void *write_once(void *arg)
 			;
 		round = begun;
 		start = __builtin_ia32_rdtsc();
-		wait = zap_took * (round % 8) / 8;
+		wait = zap_takes / 8 * (round % 8);
 		while (__builtin_ia32_rdtsc() - start < wait && over != round)
 			;
 		*(volatile uint64_t *)(area + WRITTEN) = round;
@@ -99,7 +101,7 @@ static void advise(char *addr, size_t len, int advice)
 
 static void one_round(unsigned long round)
 {
-	uint64_t start;
+	uint64_t start, took;
 	size_t i;
 
 	/* Small pages, and then a huge one may come. */
@@ -109,23 +111,24 @@ static void one_round(unsigned long round)
 			*(volatile uint64_t *)(area + i) = round;
 	if (huge)
 		advise(area, TABLES * TABLE, MADV_HUGEPAGE);
-	usleep(500);
+	let_it_read();
 	start = __builtin_ia32_rdtsc();
 	begun = round;
 	advise(area, TABLES * TABLE, MADV_DONTNEED);
-	zap_took = __builtin_ia32_rdtsc() - start;
+	took = __builtin_ia32_rdtsc() - start;
+	if (took < zap_takes)
+		zap_takes = took;
 	over = round;
 	while (written != round)
 		sched_yield();
-	usleep(500);
+	let_it_read();
 	advise(area, TABLES * TABLE, MADV_DONTNEED);
 }
 
 int main(int argc, char **argv)
 {
-	double end = now() + (argc > 1 ? atof(argv[1]) : 5);
+	unsigned long round, rounds = argc > 1 ? strtoul(argv[1], NULL, 0) : 30;
 	pthread_t reader, writer;
-	unsigned long round = 0;
 
 	huge = argc < 3 || !strcmp(argv[2], "huge");
 	area = mmap((void *)(1UL << 44), TABLES * TABLE, PROT_READ | PROT_WRITE,
@@ -136,11 +139,10 @@ int main(int argc, char **argv)
 	if (pthread_create(&reader, NULL, read_on, NULL) ||
 	    pthread_create(&writer, NULL, write_once, NULL))
 		die("pthread_create");
-	while (now() < end)
-		one_round(++round);
+	for (round = 1; round <= rounds; round++)
+		one_round(round);
 	stop = true;
 	pthread_join(reader, NULL);
 	pthread_join(writer, NULL);
-	printf("# %lu rounds\n", round);
 	return 0;
 }
