@@ -129,12 +129,15 @@ static int find_pte_free_now(void)
 	return 0;
 }
 
-/* Only those wanted: they slow down whatever they probe. */
+/*
+ * Only those wanted: they slow down whatever they probe, and a kernel without kprobes has the
+ * module's mistakes all the same.
+ */
 static int arm(unsigned long bugs)
 {
 	int i, ret = 0;
 
-	if (bugs && !pte_free_now)
+	if (bugs & BIT(PTR_BUG_NO_RCU) && !pte_free_now)
 		ret = find_pte_free_now();
 	for (i = 0; !ret && i < ARRAY_SIZE(probes); i++) {
 		struct kprobe *probe = &probes[i].probe;
