@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * beside ROUNDS huge|small: a zap, a fault and a reader in one table at the same time.
+ * beside ROUNDS huge|zero|small: a zap, a fault and a reader in one table at the same time.
  *
  * One thread zaps some tables, the first of which is empty long before the flush at the end.
  * Meanwhile another writes to a page of that table, which was not there: it brings a huge page, or
- * another table. The third reads what was there, and never enters the kernel: what its TLB
+ * another table. Or it reads there: the huge zero page comes faster, since nothing has to be cleared. The third reads what was there, and never enters the kernel: what its TLB
  * has, it uses. It may read the old page for as long as nothing else is in the pmd; only mmusan
  * sees whether it did.
  */
@@ -22,13 +22,13 @@
 
 #define PAGE	4096UL
 #define TABLE	(2UL << 20)
-#define TABLES	4UL
+#define TABLES	8UL
 /* Which page of the table is read, and which is written to later. */
 #define READ	(5 * PAGE)
 #define WRITTEN	(300 * PAGE)
 
 static char *area;
-static bool huge;
+static bool huge, zero;
 /* Grow with each round: zapping has begun, is over; the writer has written. */
 static _Atomic unsigned long begun, over, written, reads;
 static _Atomic bool stop;
@@ -87,7 +87,10 @@ static void *write_once(void *arg)
 		wait = zap_takes / 8 * (round % 8);
 		while (__builtin_ia32_rdtsc() - start < wait && over != round)
 			;
-		*(volatile uint64_t *)(area + WRITTEN) = round;
+		if (zero)
+			(void)*(volatile uint64_t *)(area + WRITTEN);
+		else
+			*(volatile uint64_t *)(area + WRITTEN) = round;
 		written = round;
 	}
 	return NULL;
@@ -130,7 +133,8 @@ int main(int argc, char **argv)
 	unsigned long round, rounds = argc > 1 ? strtoul(argv[1], NULL, 0) : 30;
 	pthread_t reader, writer;
 
-	huge = argc < 3 || !strcmp(argv[2], "huge");
+	zero = argc > 2 && !strcmp(argv[2], "zero");
+	huge = zero || argc < 3 || !strcmp(argv[2], "huge");
 	area = mmap((void *)(1UL << 44), TABLES * TABLE, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	if (area == MAP_FAILED)
