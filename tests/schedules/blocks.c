@@ -33,10 +33,10 @@ uint64_t constant_word(size_t page)
 	return mix(page, 0xc0) | 1;
 }
 
-/* Not always at the start: each page has one word. */
+/* Each page has one word, not always at its start; at the same place in a block and in the file. */
 volatile uint64_t *word_at(char *page_address, unsigned int page)
 {
-	return (volatile uint64_t *)(page_address + (page * 1160 & (PAGE - 8)));
+	return (volatile uint64_t *)(page_address + page % BLOCK_PAGES * (PAGE / BLOCK_PAGES));
 }
 
 uint64_t content(const struct block *b, unsigned int page)
@@ -158,16 +158,20 @@ void check(struct part *x)
 	}
 }
 
-/* Of all that the worker has, as it is and not as it should be. */
-uint64_t digest(struct worker *w)
+/* Of all that the worker has, huge or not: what it is, and whether that is right. */
+void look_at_all(struct worker *w, bool huge)
 {
-	uint64_t sum = 0;
 	unsigned int i, k;
 
-	for (k = 0; k < BLOCKS; k++)
+	for (k = 0; k < BLOCKS; k++) {
+		struct part x = whole(w, &w->blocks[k]);
+
+		if ((x.b->kind == HUGE) != huge)
+			continue;
+		check(&x);
 		for (i = 0; i < BLOCK_PAGES; i++)
-			sum = mix(sum, read_page(w, &w->blocks[k], i));
-	return sum;
+			w->memory = mix(w->memory, read_page(w, x.b, i));
+	}
 }
 
 /* Over what is there, or where nothing is. */

@@ -19,7 +19,7 @@
 
 #define BLOCK_PAGES	32
 #define BLOCK		(BLOCK_PAGES * PAGE)
-#define TABLES		10
+#define TABLES		24
 #define SLOTS		(TABLES * TABLE / BLOCK)
 #define CONSTANT	TABLE		/* bytes of the file that nobody changes */
 #define CUTS		2
@@ -71,7 +71,7 @@ struct worker {
 	uint32_t seeds;
 	int done;			/* operations */
 	const char *now;
-	uint64_t calls;			/* digest of what all calls returned */
+	uint64_t calls, memory;		/* digests of what all calls returned, of all contents */
 	bool child;			/* after a fork */
 };
 
@@ -114,7 +114,7 @@ void zeroed(struct part *x);
 bool has(struct part *x, uint8_t what);
 void set(struct part *x, uint8_t what, bool on);
 int probe(struct worker *w, char *p, unsigned int page, uint64_t *got);
-uint64_t digest(struct worker *w);
+void look_at_all(struct worker *w, bool huge);
 void map_again(struct part *x);
 struct part whole(struct worker *w, struct block *b);
 struct part some(struct worker *w, struct block *b);
