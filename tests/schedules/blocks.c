@@ -198,7 +198,7 @@ void map_again(struct part *x)
 		wrong(x->w, "mmap at %p: %m", x->p);
 }
 
-/* The grid is half a block off the tables': some blocks are in two. */
+/* In the second half the grid is half a block off the tables': some blocks are in two. */
 void place_slots(struct worker *workers, struct rng *r)
 {
 	unsigned int i;
@@ -210,7 +210,8 @@ void place_slots(struct worker *workers, struct rng *r)
 		if (i >= SLOTS - 1 - WORKERS * BLOCKS)
 			for (w = workers; w->nr_slots >= BLOCKS && w < workers + WORKERS - 1; w++)
 				;
-		w->slots[w->nr_slots++] = mixed_map + i * BLOCK + BLOCK / 2;
+		w->slots[w->nr_slots++] = mixed_map + i * BLOCK +
+					  (i < SLOTS / 2 ? 0 : BLOCK / 2);
 	}
 	for (i = 0; i < WORKERS; i++)
 		workers[i].nr_free = workers[i].nr_slots;

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@ const char *label;
 
 static struct worker workers[WORKERS];
 static pthread_barrier_t start;
+static __thread struct worker *self;
 
 /* Who has ended an operation, in the order in which that came about. */
 static uint8_t order[WORKERS * OPERATIONS];
@@ -46,6 +48,21 @@ void wrong(struct worker *w, const char *fmt, ...)
 	if (write(STDOUT_FILENO, text, n) != n)
 		_exit(2);
 	_exit(1);
+}
+
+/* What is lost may be missed by an access, too. */
+static void on_signal(int nr, siginfo_t *info, void *unused)
+{
+	(void)unused;
+	wrong(self, "%s at %p", strsignal(nr), info->si_addr);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGSEGV, &sa, NULL);
+	sigaction(SIGBUS, &sa, NULL);
 }
 
 long tried(struct worker *w, long ret)
@@ -102,6 +119,7 @@ static void *work(void *arg)
 {
 	struct worker *w = arg;
 
+	self = w;
 	make_cuts(w);
 	make_blocks(w);
 	pthread_barrier_wait(&start);
@@ -270,6 +288,7 @@ int main(int argc, char **argv)
 	number = strtoull(argv[1], NULL, 0);
 	label = argv[2];
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	catch_signals();
 	pace_of(number);
 	make_maps();
 	make_workers(number);
