@@ -22,7 +22,8 @@ elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 # how long it has taken: one line kept up to date, or one line every 20 seconds.
 long() {
 	local name=$1 what=$2 far=$3 log=$CACHE/log/$1.log
-	local start=$SECONDS next=20 took=0 status=0 job line
+	local start=$SECONDS next=20 took=0 status=0 job line pause=1
+	[ ! -t 2 ] || pause=0.3
 	shift 3
 	# Of its own process group, so that an interrupted run leaves nothing behind.
 	set -m
@@ -33,16 +34,19 @@ long() {
 	trap 'kill -TERM -- -'"$job"' 2>/dev/null' EXIT
 	while kill -0 "$job" 2>/dev/null; do
 		took=$((SECONDS - start))
-		line="$what"
-		# What cannot be told yet is no failure of the step.
-		[ "$far" = - ] || line="$line: $($far "$log" 2>/dev/null || echo begins)"
+		# Many wait at a time, and each step of looking is a process: seldom, if nobody looks.
+		if [ -t 2 ] || [ $took -ge $next ]; then
+			line="$what"
+			# What cannot be told yet is no failure of the step.
+			[ "$far" = - ] || line="$line: $($far "$log" 2>/dev/null || echo begins)"
+		fi
 		if [ -t 2 ]; then
 			printf '\r\033[K%s  [%s]' "$line" "$(elapsed $took)" >&2
 		elif [ $took -ge $next ]; then
 			say "$line  [$(elapsed $took)]"
 			next=$((took + 20))
 		fi
-		sleep 0.3
+		sleep "$pause"
 	done
 	trap - INT TERM HUP EXIT
 	[ -t 2 ] && printf '\r\033[K' >&2
