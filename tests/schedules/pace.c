@@ -14,12 +14,13 @@
 /* Cuts come 2^shortest to 2^(shortest + span) ns after their operation has begun. */
 static unsigned int shortest, span;
 
-void pace_of(uint64_t number)
+/* An instruction takes 2^shift ns. */
+void pace_of(uint64_t number, unsigned int shift)
 {
 	struct rng r = { mix(number, 0x9ace) };
 
-	shortest = 9 + below(&r, 4);
-	span = 3 + below(&r, 6);
+	shortest = 9 + below(&r, 4) + shift;
+	span = 3 + below(&r, 4);
 }
 
 static uint64_t some_ns(struct rng *r)

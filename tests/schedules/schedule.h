@@ -127,7 +127,7 @@ void watch(struct worker *w, struct block *b);
 /* pace.c: who runs when. */
 void make_cuts(struct worker *w);
 void before_operation(struct worker *w);
-void pace_of(uint64_t number);
+void pace_of(uint64_t number, unsigned int shift);
 
 /* asker.c: who looks at the page tables and has them freed meanwhile. */
 void ask_begin(uint64_t number);

@@ -33,7 +33,7 @@ def differences(text):
     return None
 
 
-def first_wrong(text, reports):
+def first_wrong(text, number, reports):
     """None, or the first thing that must not be there, or what is missing."""
     said = re.search(r"^.*WRONG: .*$", text, re.M)
     reported = reports.search(text.encode())
@@ -43,14 +43,26 @@ def first_wrong(text, reports):
         return "the kernel reports: " + re.sub(r"^\[[^\]]*\] ", "", line)
     if said:
         return said[0]
-    for end in (*(f"{mode} done" for mode in MODES), "guest: over"):
+    for end in (*(f"{mode} done" for mode in MODES), f"over {number}"):
         if not re.search(rf"^{end}$", text, re.M):
             return f"it ended before '{end}'"
     return differences(text)
 
 
-def result(log, reports):
+def of_number(text, number):
+    """What was printed between the line that begins this schedule and the next one's."""
+    begin = re.search(rf"^schedule {number}$", text, re.M)
+    if not begin:
+        return ""
+    end = re.search(r"^schedule \d+$", text[begin.end():], re.M)
+    return text[begin.start():begin.end() + end.start()] if end else text[begin.start():]
+
+
+def result(log, number, reports):
     text = log.decode(errors="replace")
-    order = re.search(r"^module order (\w+), (\d+) turns", text, re.M)
-    counters = {name: int(n) for name, n in re.findall(r"^counters (\w+)\W+(\d+)$", text, re.M)}
-    return Result(first_wrong(text, reports), order and order[1], order and int(order[2]), counters)
+    # What is wrong before any schedule begins is wrong with the first one.
+    part = of_number(text, number) or text
+    order = re.search(r"^module order (\w+), (\d+) turns", part, re.M)
+    counters = {name: int(n) for name, n in re.findall(r"^counters (\w+)\W+(\d+)$", part, re.M)}
+    wrong = first_wrong(part, number, reports)
+    return Result(wrong, order and order[1], order and int(order[2]), counters)
