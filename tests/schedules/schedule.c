@@ -266,17 +266,23 @@ static void tell_contents(void)
 	printf("%s constant file: %016lx\n", label, sum);
 }
 
-/* By the walk, which is exact at any time. */
+/* Of the maps alone, without stacks and the heap. By the walk, which is exact at any time. */
 static long rss_kb(void)
 {
-	char line[128];
-	long kb = -1;
-	FILE *f = fopen("/proc/self/smaps_rollup", "r");
+	long sum = 0, kb;
+	unsigned long at;
+	bool ours = false;
+	char line[512];
+	FILE *f = fopen("/proc/self/smaps", "r");
 
-	while (f && fgets(line, sizeof(line), f))
-		sscanf(line, "Rss: %ld", &kb);
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-", &at) == 1 && strchr(line, '-'))
+			ours = at >= (uintptr_t)BASE && at < (uintptr_t)BASE + (1UL << 30);
+		else if (ours && sscanf(line, "Rss: %ld", &kb) == 1)
+			sum += kb;
+	}
 	fclose(f);
-	return kb;
+	return sum;
 }
 
 int main(int argc, char **argv)
@@ -300,7 +306,7 @@ int main(int argc, char **argv)
 	settled("at the end");
 	tell_contents();
 	settled("of all that was read");
-	printf("%s RSS %ld kB\n", label, rss_kb());
+	printf("%s RSS: %ld kB\n", label, rss_kb());
 	printf("%s done\n", label);
 	return 0;
 }
