@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Sourced by scripts/test and scripts/test-long: what a suite's output says.
+
+# count LOG: its cases that passed and failed, as kunit.py, cargo and our suites count
+# them; nothing if it counts none.
+count() {
+	awk '
+	/Ran [0-9]+ tests:/ {
+		known = 1
+		for (i = 1; i < NF; i++) {
+			if ($i == "passed:") ok += $(i + 1)
+			if ($i == "failed:" || $i == "crashed:" || $i == "errors:") bad += $(i + 1)
+		}
+	}
+	/^test result:/ { known = 1; ok += $4; bad += $6 }
+	END { if (known) print ok + 0, bad + 0 }' "$1"
+}
+
+# what_failed LOG: the lines that say so, for the end of a long output.
+what_failed() {
+	grep -hE '^(not ok|# FAILED|guest: |FAILED|error|test .* FAILED)|panicked at|: FAIL' "$1" |
+		head -n 20 | sed 's/^/    /'
+}
+
+# cases STATUS LOG: sets ok and bad. A suite that counts nothing is one case, and one that
+# ends with an error has a case that failed.
+cases() {
+	read -r ok bad <<<"$(count "$2")"
+	if [ -z "${ok:-}" ]; then ok=$(($1 == 0)) bad=$(($1 != 0)); fi
+	[ "$1" = 0 ] || [ "$bad" != 0 ] || bad=1
+}
