@@ -34,6 +34,20 @@ void watch(struct worker *w, struct block *b)
 	set(&x, MISSING, true);
 }
 
+/*
+ * A zap beside the page may have the table unlinked in the middle of it: EAGAIN, with
+ * reclaim more often than without.
+ */
+#define until_settled(call)						\
+	({								\
+		long ret_;						\
+									\
+		do							\
+			ret_ = (call);					\
+		while (ret_ == -1 && errno == EAGAIN);			\
+		ret_;							\
+	})
+
 /* EEXIST where something is. */
 static void expect(struct part *x, const char *what, int page, long ret, bool can)
 {
@@ -53,12 +67,14 @@ static void op_copy(struct part *x)
 		struct uffdio_copy copy = {
 			.dst = (uintptr_t)(b->p + i * PAGE), .src = (uintptr_t)from, .len = PAGE,
 		};
-		bool can = b->is[i] & MISSING && !(b->is[i] & POISONED);
+		/* Over markers, too. */
+		bool can = b->is[i] & MISSING;
 		uint32_t seed = b->seed[i];
 
 		b->seed[i] = ++x->w->seeds;
 		*word_at(from, i) = content(b, i);
-		expect(x, "UFFDIO_COPY", i, ioctl(x->w->uffd, UFFDIO_COPY, &copy), can);
+		expect(x, "UFFDIO_COPY", i,
+		       until_settled(ioctl(x->w->uffd, UFFDIO_COPY, &copy)), can);
 		*word_at(from, i) = 0;
 		if (can)
 			b->is[i] = 0;
@@ -79,7 +95,8 @@ static void op_zero(struct part *x)
 		};
 		bool can = b->is[i] == MISSING;
 
-		expect(x, "UFFDIO_ZEROPAGE", i, ioctl(x->w->uffd, UFFDIO_ZEROPAGE, &zero), can);
+		expect(x, "UFFDIO_ZEROPAGE", i,
+		       until_settled(ioctl(x->w->uffd, UFFDIO_ZEROPAGE, &zero)), can);
 		if (can) {
 			b->is[i] = 0;
 			b->seed[i] = 0;
@@ -94,7 +111,8 @@ static void op_poison(struct part *x)
 	struct uffdio_poison poison = { .range = { (uintptr_t)(b->p + i * PAGE), PAGE } };
 	bool can = b->is[i] == MISSING;
 
-	expect(x, "UFFDIO_POISON", i, ioctl(x->w->uffd, UFFDIO_POISON, &poison), can);
+	expect(x, "UFFDIO_POISON", i,
+	       until_settled(ioctl(x->w->uffd, UFFDIO_POISON, &poison)), can);
 	if (can)
 		b->is[i] |= POISONED;
 }
