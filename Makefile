@@ -9,6 +9,7 @@ help:
 
 #: make run              real programs with and without the module, and one table
 #: make test             every test there is
+#: make test-long        other kernels, and the long forms of the tests: hours
 #: make test-life        mixed load on the debug kernel, 20 minutes [FOR=seconds]
 #: make bench            what the module costs, in instructions
 #: make shell            a shell in the guest
@@ -25,7 +26,7 @@ help:
 #: make kernel           only build the guest's kernel      [KSRC=7.2 tree]
 #: make kunit            the KUnit suites, built into a kernel by kunit.py
 
-run test bench doctor lint:
+run test test-long bench doctor lint:
 	@scripts/$@
 
 test-life:
@@ -83,5 +84,5 @@ ifeq ($(origin KDIR),command line)
 export KDIR
 endif
 
-.PHONY: help run test test-life bench doctor lint shell kernel kunit modules modules_install clean \
+.PHONY: help run test test-long test-life bench doctor lint shell kernel kunit modules modules_install clean \
 	command install-command
