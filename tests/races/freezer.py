@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Stops single CPUs of the guest at chosen places, while the others run on, as the program in the
+guest wants it (tests/races/stop.c): it calls a function with a breakpoint, race_marker(), whose
+argument is the physical address of a page with what it wants; the answer goes into the same page.
+
+    stop CPU ADDRESS CR3|any [SKIP]  freeze that CPU when it comes there, from the SKIPth time on;
+                            own: only in the address space that asks
+    answer CPU              let it handle its interrupts, and stop at the same place again
+    go CPU                  let it go on
+    clear                   forget all stops, let all go on
+"""
+import re
+import struct
+from collections import namedtuple
+
+from rsp import Gone
+
+TEXT, ANSWER, FROZEN, ANSWERED = 0, 256, 260, 264
+DONE, REFUSED = 1, 2
+# A guest in which nothing was asked for so long while a CPU stands still is held up.
+PATIENCE = 120
+
+Frozen = namedtuple("Frozen", "addr rsp")
+
+
+class Stop:
+    def __init__(self, cpu, addr, cr3, skip):
+        self.cpu, self.addr, self.cr3, self.skip = cpu, addr, cr3, skip
+
+    def fits(self, cpu, regs):
+        if cpu != self.cpu or regs["rip"] != self.addr:
+            return False
+        if self.cr3 is not None and self.cr3 != regs["cr3"]:
+            return False
+        self.skip -= 1
+        return self.skip < 0
+
+
+class Freezer:
+    def __init__(self, stub, marker, cpus, trace=None):
+        self.stub, self.marker, self.trace = stub, marker, trace or (lambda text: None)
+        self.cpus = set(range(cpus))
+        self.stops, self.frozen, self.answering = [], {}, set()
+        self.breakpoints, self.page = set(), None
+        self.place()
+
+    def place(self):
+        """Breakpoints at the marker, where a stop is wanted, and where a CPU is to come back to."""
+        want = {self.marker} | {stop.addr for stop in self.stops}
+        want |= {frozen.addr for frozen in self.frozen.values()}
+        for addr in self.breakpoints - want:
+            self.stub.breakpoint(addr, False)
+        for addr in want - self.breakpoints:
+            self.stub.breakpoint(addr, True)
+        self.breakpoints = want
+
+    def tell(self):
+        if self.page is not None:
+            mask = sum(1 << cpu for cpu in self.frozen if cpu not in self.answering)
+            self.stub.write(self.page + FROZEN, struct.pack("<I", mask))
+
+    def run(self):
+        """Until QEMU ends."""
+        try:
+            while True:
+                self.turn()
+        except Gone:
+            pass
+
+    def turn(self):
+        self.stub.resume(self.cpus - (set(self.frozen) - self.answering))
+        while (cpu := self.stub.wait(PATIENCE)) is None:
+            if self.frozen:
+                self.trace("held up: all go on")
+                self.stub.interrupt()
+                self.clear()
+                return
+        regs = self.stub.registers(cpu)
+        if regs["rip"] == self.marker:
+            self.page = regs["rdi"]
+            self.obey(regs)
+            self.stub.step(cpu)
+        else:
+            self.arrive(cpu, regs)
+        self.tell()
+
+    def arrive(self, cpu, regs):
+        here = Frozen(regs["rip"], regs["rsp"])
+        if self.frozen.get(cpu) == here:
+            self.answering.discard(cpu)
+            count = self.page + ANSWERED + 4 * cpu
+            value = struct.unpack("<I", self.stub.read(count, 4))[0]
+            self.stub.write(count, struct.pack("<I", value + 1))
+            return
+        for stop in self.stops:
+            if cpu not in self.frozen and stop.fits(cpu, regs):
+                self.stops.remove(stop)
+                self.frozen[cpu] = here
+                self.trace(f"CPU {cpu} stands at {here.addr:#x}")
+                self.place()
+                return
+        if regs["rip"] in self.breakpoints:
+            self.stub.step(cpu)
+
+    def obey(self, regs):
+        text = self.stub.read(self.page, ANSWER - TEXT).split(b"\0")[0].decode()
+        self.trace(text)
+        word, *args = text.split()
+        answer = DONE
+        if word == "stop" and re.fullmatch(r"\d+ [0-9a-f]+ (own|any) \d+", " ".join(args)):
+            cr3 = regs["cr3"] if args[2] == "own" else None
+            self.stops.append(Stop(int(args[0]), int(args[1], 16), cr3, int(args[3])))
+            self.place()
+        elif word in ("answer", "go") and len(args) == 1 and int(args[0]) in self.frozen:
+            if word == "answer":
+                self.answering.add(int(args[0]))
+            else:
+                self.thaw(int(args[0]))
+        elif word == "clear":
+            self.clear()
+        elif word != "hello":
+            answer = REFUSED
+        self.stub.write(self.page + ANSWER, struct.pack("<I", answer))
+
+    def thaw(self, cpu):
+        standing = cpu not in self.answering
+        del self.frozen[cpu]
+        self.answering.discard(cpu)
+        self.place()
+        if standing:
+            self.stub.step(cpu)
+
+    def clear(self):
+        self.stops.clear()
+        for cpu in list(self.frozen):
+            self.thaw(cpu)
+        self.place()

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * races --mode off|builtin|module [--only PATTERN]... [--times N] [--list]
+ * Prints "ok NAME" or "not ok NAME" for each race, each time it is run.
+ */
+#define _GNU_SOURCE
+#include <fnmatch.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "races.h"
+
+#define KHUGEPAGED	"/sys/kernel/mm/transparent_hugepage/khugepaged/"
+
+const struct race *this_race;
+static const char *patterns[16];
+static int npatterns;
+static int times = 1;
+static bool only_list;
+
+static bool wanted(const struct race *race)
+{
+	int i;
+
+	if (mode != MODE_MODULE && !race->everywhere)
+		return false;
+	for (i = 0; i < npatterns; i++)
+		if (!fnmatch(patterns[i], race->name, 0))
+			return true;
+	return !npatterns;
+}
+
+static bool one(const struct race *race)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = SYS(fork());
+	if (!pid) {
+		this_race = race;
+		alarm(180);
+		race->run();
+		_exit(0);
+	}
+	SYS(waitpid(pid, &status, 0));
+	forget_stops();
+	printf("%s %s\n", status ? "not ok" : "ok", race->name);
+	return !status;
+}
+
+static int all(const struct race *races)
+{
+	int failed = 0, i;
+
+	for (; races->name; races++) {
+		if (!wanted(races))
+			continue;
+		if (only_list) {
+			printf("%s\n", races->name);
+			continue;
+		}
+		for (i = 0; i < times; i++)
+			failed += !one(races);
+	}
+	return failed;
+}
+
+/*
+ * The first huge page of a boot waits for all CPUs, so that no later one does.
+ * Who collapses or looks on its own does so when a race asks for it.
+ */
+static void prepare(void)
+{
+	char *p = map_anon(TABLE);
+
+	write_text(KHUGEPAGED "scan_sleep_millisecs", "600000");
+	write_text(KHUGEPAGED "max_ptes_none", "511");
+	write_text("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
+	if (mode == MODE_MODULE)
+		write_text(SCAN, "N");
+	thp(true);
+	advise(p, TABLE, MADV_HUGEPAGE);
+	*(volatile char *)p = 1;
+	CHECK(smaps_kb(p, "AnonHugePages") == 2048, "there are no huge pages");
+	SYS(munmap(p, TABLE));
+	host_ready();
+	symbols_read();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "mode", required_argument, NULL, 'm' },
+		{ "only", required_argument, NULL, 'o' },
+		{ "times", required_argument, NULL, 't' },
+		{ "list", no_argument, NULL, 'l' },
+		{ }
+	};
+	const struct race *themes[] = { window_races, zap_race_list(),
+		walk_races, scan_races, unmap_races, unload_races };
+	int c, failed = 0;
+	size_t i;
+
+	setlinebuf(stdout);
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'm')
+			mode = !strcmp(optarg, "off") ? MODE_OFF :
+			       !strcmp(optarg, "builtin") ? MODE_BUILTIN :
+			       MODE_MODULE;
+		else if (c == 'o' && npatterns < 16)
+			patterns[npatterns++] = optarg;
+		else if (c == 't')
+			times = atoi(optarg);
+		else if (c == 'l')
+			only_list = true;
+		else
+			return 2;
+	}
+	if (!only_list)
+		prepare();
+	for (i = 0; i < sizeof(themes) / sizeof(themes[0]); i++)
+		failed += all(themes[i]);
+	return failed > 0;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Races with one CPU standing still: the host stops it at a chosen function of
+ * the kernel or the module (freezer.py), and the others run on. Each case is a
+ * process of its own, and says who holds what while the CPU stands.
+ */
+#ifndef RACES_H
+#define RACES_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../guest/ptest.h"
+#include "../guest/request.h"
+
+/* Who runs where. */
+enum { CONTROL, STANDING, BESIDE, READER, CPUS };
+
+struct race {
+	const char *name;
+	void (*run)(void);
+	const void *arg;		/* for races made from a table */
+	bool everywhere;		/* also without the module */
+};
+
+extern const struct race *this_race;
+extern const struct race window_races[], walk_races[], scan_races[],
+	unmap_races[], unload_races[];
+const struct race *zap_race_list(void);
+
+/* stop.c: the host. A symbol of the kernel or the module; any: in whatever
+ * address space, else in that of the caller; skip: not the first times. */
+void host_ready(void);
+void symbols_read(void);
+void stop_at(int cpu, const char *symbol, bool any, unsigned int skip);
+bool standing(int cpu);
+void answer_interrupts(int cpu);
+void let_go(int cpu);
+void forget_stops(void);
+
+/* stop.c: threads, each on its CPU, that do one thing at a time. */
+struct actor {
+	int cpu;
+	pthread_t thread;
+	void (*_Atomic act)(void);
+	_Atomic bool done;
+};
+extern struct actor standing_one, one_beside;
+void actors(void);
+void begin(struct actor *actor, void (*act)(void));
+void end(struct actor *actor);
+
+/*
+ * What the one beside does as long as the other one stands: it goes through
+ * (the CPU that stands answers interrupts, as a preempted thread's does), or it
+ * waits for a lock that the other one holds. MAY: who comes first decides.
+ */
+enum conduct { GOES, WAITS, MAY };
+
+struct meeting {
+	const char *place;		/* the symbol */
+	bool any;
+	unsigned int skip;
+	void (*first)(void);		/* done by the one who stands */
+	void (*beside)(void);
+	void (*seen)(void);		/* before it is let go */
+	enum conduct conduct;
+	bool deaf;			/* it cannot answer interrupts */
+};
+void meet(const struct meeting *m);
+
+/* Waits until the CPU stands; fails if its actor comes to an end instead. */
+void until_standing(struct actor *actor);
+/* Until it has ended; false if it has not while the other one stood there. */
+bool ends_beside(struct actor *actor, bool deaf);
+
+/* A grace period of RCU, and freed pages that go to somebody else. */
+void grace_period(void);
+void use_freed_pages(void);
+
+long smaps_kb(const void *addr, const char *key);
+
+#endif

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The host, which stops CPUs, and the threads that run on them. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "races.h"
+
+/* How long something that has to come may take on a busy machine; and how long
+ * is waited for what must not come. */
+#define COMES_S		60
+#define WAITS_MS	150
+#define WAITS_ANSWERS	8
+
+/* The page that freezer.py reads and writes, by its physical address. */
+static struct {
+	char text[256];
+	volatile uint32_t answer;
+	volatile uint32_t standing;
+	volatile uint32_t answered[CPUS];
+} *page;
+
+static struct place {
+	char name[48];
+	unsigned long addr;
+} *places;
+
+static const char *const names[] = {
+	"ptreclaim_zap", "ptr_shim_pmd_clear", "___pte_free_tlb",
+	"flush_tlb_mm_range", "pte_offset_map_lock", "pte_offset_map_rw_nolock",
+	"lock_vma_under_rcu", "ptr_shim_find_pmd", "ptr_shim_pte_table",
+	"ptr_shim_flush_range", "ptr_shim_pte_free_defer", "free_pgtables",
+	"exit_mmap", "remove_migration_ptes", "try_grab_folio_fast",
+	"pte_free_defer", "tlb_finish_mmu", "ptr_shim_vma_meets",
+	"do_swap_page", "tlb_remove_table_sync_one",
+};
+
+#define PLACES	(sizeof(names) / sizeof(names[0]))
+
+/* The host has a breakpoint here. */
+__attribute__((noinline, used)) void race_marker(uint64_t physical)
+{
+	asm volatile("nop; nop" : : "D"(physical) : "memory");
+}
+
+static uint64_t physical(const void *addr)
+{
+	uint64_t entry = pagemap(addr);
+
+	CHECK(entry & PM_PRESENT, "the page for the host is not there");
+	return (entry & ((1ULL << 55) - 1)) * PAGE +
+		((uintptr_t)addr & (PAGE - 1));
+}
+
+/* True if there was an answer. */
+static bool ask_host(const char *text)
+{
+	page->answer = 0;
+	strcpy(page->text, text);
+	race_marker(physical(page));
+	return page->answer;
+}
+
+static void tell_host(const char *text)
+{
+	CHECK(ask_host(text), "no answer from the host to '%s'", text);
+	CHECK(page->answer == 1, "the host refuses '%s'", text);
+}
+
+/* Compaction does not move what is locked. */
+void host_ready(void)
+{
+	double start = now();
+
+	write_text("/proc/sys/vm/compact_unevictable_allowed", "0");
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	places = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(page != MAP_FAILED && places != MAP_FAILED, "mmap: %m");
+	SYS(mlock(page, PAGE));
+	while (!ask_host("hello")) {
+		CHECK(now() - start < COMES_S, "there is no host");
+		nap(50);
+	}
+}
+
+/* Of the kernel and, when it is loaded, of the module. */
+void symbols_read(void)
+{
+	FILE *f = fopen("/proc/kallsyms", "r");
+	unsigned long addr;
+	char line[512], name[256];
+	size_t i;
+
+	CHECK(f, "/proc/kallsyms: %m");
+	for (i = 0; i < PLACES; i++) {
+		snprintf(places[i].name, sizeof(places[i].name), "%s", names[i]);
+		places[i].addr = 0;
+	}
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx %*c %255s", &addr, name) != 2)
+			continue;
+		/* What the compiler made of a static function has a suffix. */
+		name[strcspn(name, ".")] = 0;
+		for (i = 0; i < PLACES; i++)
+			if (!strcmp(name, names[i]))
+				places[i].addr = addr;
+	}
+	fclose(f);
+}
+
+void stop_at(int cpu, const char *symbol, bool any, unsigned int skip)
+{
+	unsigned long addr = 0;
+	char text[128];
+	size_t i;
+
+	for (i = 0; i < PLACES; i++)
+		if (!strcmp(places[i].name, symbol))
+			addr = places[i].addr;
+	CHECK(addr, "there is no symbol %s", symbol);
+	snprintf(text, sizeof(text), "stop %d %lx %s %u", cpu, addr,
+		 any ? "any" : "own", skip);
+	tell_host(text);
+}
+
+bool standing(int cpu)
+{
+	return page->standing >> cpu & 1;
+}
+
+void answer_interrupts(int cpu)
+{
+	uint32_t before = page->answered[cpu];
+	double start = now();
+	char text[32];
+
+	snprintf(text, sizeof(text), "answer %d", cpu);
+	tell_host(text);
+	while (page->answered[cpu] == before) {
+		CHECK(now() - start < COMES_S, "CPU %d does not come back", cpu);
+		nap(1);
+	}
+}
+
+void let_go(int cpu)
+{
+	char text[32];
+
+	CHECK(standing(cpu), "the host let CPU %d go by itself", cpu);
+	snprintf(text, sizeof(text), "go %d", cpu);
+	tell_host(text);
+}
+
+void forget_stops(void)
+{
+	tell_host("clear");
+}
+
+struct actor standing_one = { .cpu = STANDING };
+struct actor one_beside = { .cpu = BESIDE };
+
+static void *act(void *arg)
+{
+	struct actor *actor = arg;
+	char touched[64 * 1024];
+	size_t i;
+
+	/* Nothing of its stack is to fault while somebody holds a lock. */
+	for (i = 0; i < sizeof(touched); i += PAGE)
+		*(volatile char *)(touched + i) = 0;
+	pin(actor->cpu);
+	while (1) {
+		void (*fn)(void) = actor->act;
+
+		if (!fn || actor->done) {
+			nap(1);
+			continue;
+		}
+		fn();
+		actor->done = true;
+	}
+	return NULL;
+}
+
+/* Made before anybody holds a lock; they go with the process. */
+void actors(void)
+{
+	pin(CONTROL);
+	CHECK(!pthread_create(&standing_one.thread, NULL, act, &standing_one) &&
+	      !pthread_create(&one_beside.thread, NULL, act, &one_beside),
+	      "no thread");
+	nap(10);
+}
+
+void begin(struct actor *actor, void (*fn)(void))
+{
+	actor->done = false;
+	actor->act = fn;
+}
+
+void end(struct actor *actor)
+{
+	double start = now();
+
+	while (!actor->done) {
+		CHECK(now() - start < COMES_S, "CPU %d does not come to an end",
+		      actor->cpu);
+		nap(1);
+	}
+}
+
+void until_standing(struct actor *actor)
+{
+	double start = now();
+
+	while (!standing(actor->cpu)) {
+		CHECK(!actor->done, "CPU %d never came to where it is to stand",
+		      actor->cpu);
+		CHECK(now() - start < COMES_S, "CPU %d does not come",
+		      actor->cpu);
+		nap(1);
+	}
+}
+
+bool ends_beside(struct actor *actor, bool deaf)
+{
+	double start = now();
+	int other = actor == &one_beside ? STANDING : BESIDE, answers = 0;
+
+	while (!actor->done) {
+		if (now() - start > WAITS_MS / 1e3 &&
+		    (deaf || answers >= WAITS_ANSWERS))
+			return false;
+		nap(2);
+		if (!deaf && !actor->done) {
+			answer_interrupts(other);
+			answers++;
+		}
+	}
+	return true;
+}
+
+void meet(const struct meeting *m)
+{
+	double start = now();
+	bool ended;
+
+	stop_at(STANDING, m->place, m->any, m->skip);
+	begin(&standing_one, m->first);
+	until_standing(&standing_one);
+	begin(&one_beside, m->beside);
+	do {
+		ended = ends_beside(&one_beside, m->deaf);
+	} while (!ended && m->conduct == GOES && now() - start < COMES_S);
+	CHECK(ended || m->conduct != GOES,
+	      "held up by the one who stands at %s", m->place);
+	CHECK(!ended || m->conduct != WAITS,
+	      "did not wait for the one who stands at %s", m->place);
+	if (m->seen)
+		m->seen();
+	let_go(STANDING);
+	end(&standing_one);
+	end(&one_beside);
+}
+
+void grace_period(void)
+{
+	SYS(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0));
+}
+
+/* All ones: as a page table it maps what it must not, or nothing sensible. */
+void use_freed_pages(void)
+{
+	static char *pages;
+
+	if (!pages)
+		pages = mmap(NULL, MIB(4), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(pages != MAP_FAILED, "mmap: %m");
+	advise(pages, MIB(4), MADV_NOHUGEPAGE);
+	memset(pages, 0xff, MIB(4));
+}
+
+long smaps_kb(const void *addr, const char *key)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	unsigned long start, stop, kb;
+	bool here = false;
+	char line[256];
+	long found = -1;
+	size_t len = strlen(key);
+
+	CHECK(f, "/proc/self/smaps: %m");
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &stop) == 2)
+			here = start <= (uintptr_t)addr && (uintptr_t)addr < stop;
+		else if (here && !strncmp(line, key, len) && line[len] == ':' &&
+			 sscanf(line + len + 1, "%lu", &kb) == 1)
+			found = kb;
+	}
+	fclose(f);
+	return found;
+}

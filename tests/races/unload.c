@@ -1,0 +1,2 @@
+#include "races.h"
+const struct race unload_races[]={{}};
