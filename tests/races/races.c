@@ -4,12 +4,14 @@
  * Prints "ok NAME" or "not ok NAME" for each race, each time it is run.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/swap.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +73,23 @@ static int all(const struct race *races)
 	return failed;
 }
 
+/* Swap on a RAM disk. */
+static void make_swap(void)
+{
+	static uint32_t page[PAGE / 4];
+	int fd;
+
+	write_text("/sys/block/zram0/disksize", "64M");
+	/* union swap_header: version, and the number of the last page. */
+	page[1024 / 4] = 1;
+	page[1024 / 4 + 1] = (64 << 8) - 1;
+	memcpy((char *)page + PAGE - 10, "SWAPSPACE2", 10);
+	fd = SYS(open("/dev/zram0", O_WRONLY));
+	CHECK(write(fd, page, PAGE) == PAGE, "zram0: %m");
+	close(fd);
+	SYS(swapon("/dev/zram0", 0));
+}
+
 /*
  * The first huge page of a boot waits for all CPUs, so that no later one does.
  * Who collapses or looks on its own does so when a race asks for it.
@@ -80,7 +99,7 @@ static void prepare(void)
 	char *p = map_anon(TABLE);
 
 	write_text(KHUGEPAGED "scan_sleep_millisecs", "600000");
-	write_text(KHUGEPAGED "max_ptes_none", "511");
+	write_text(KHUGEPAGED "max_ptes_none", "0");
 	write_text("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
 	if (mode == MODE_MODULE)
 		write_text(SCAN, "N");
@@ -89,6 +108,7 @@ static void prepare(void)
 	*(volatile char *)p = 1;
 	CHECK(smaps_kb(p, "AnonHugePages") == 2048, "there are no huge pages");
 	SYS(munmap(p, TABLE));
+	make_swap();
 	host_ready();
 	symbols_read();
 }
@@ -103,7 +123,7 @@ int main(int argc, char **argv)
 		{ }
 	};
 	const struct race *themes[] = { window_races, zap_race_list(),
-		walk_races, scan_races, unmap_races, unload_races };
+		walk_races, scan_race_list(), unmap_races, unload_races };
 	int c, failed = 0;
 	size_t i;
 

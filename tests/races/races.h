@@ -26,9 +26,10 @@ struct race {
 };
 
 extern const struct race *this_race;
-extern const struct race window_races[], walk_races[], scan_races[],
+extern const struct race window_races[], walk_races[],
 	unmap_races[], unload_races[];
 const struct race *zap_race_list(void);
+const struct race *scan_race_list(void);
 
 /* stop.c: the host. A symbol of the kernel or the module; any: in whatever
  * address space, else in that of the caller; skip: not the first times. */
@@ -63,7 +64,8 @@ struct meeting {
 	const char *place;		/* the symbol */
 	bool any;
 	unsigned int skip;
-	void (*first)(void);		/* done by the one who stands */
+	void (*first)(void);		/* done by the one who stands, or */
+	void (*start)(void);		/* what has a kernel thread come there */
 	void (*beside)(void);
 	void (*seen)(void);		/* before it is let go */
 	enum conduct conduct;
@@ -71,7 +73,8 @@ struct meeting {
 };
 void meet(const struct meeting *m);
 
-/* Waits until the CPU stands; fails if its actor comes to an end instead. */
+/* Waits until the CPU stands; fails if its actor comes to an end instead. NULL: a
+ * kernel thread is to stand. */
 void until_standing(struct actor *actor);
 /* Until it has ended; false if it has not while the other one stood there. */
 bool ends_beside(struct actor *actor, bool deaf);

@@ -38,7 +38,7 @@ static const char *const names[] = {
 	"ptr_shim_flush_range", "ptr_shim_pte_free_defer", "free_pgtables",
 	"exit_mmap", "remove_migration_ptes", "try_grab_folio_fast",
 	"pte_free_defer", "tlb_finish_mmu", "ptr_shim_vma_meets",
-	"do_swap_page", "tlb_remove_table_sync_one",
+	"do_swap_page", "do_exit", "tlb_remove_table_sync_one",
 };
 
 #define PLACES	(sizeof(names) / sizeof(names[0]))
@@ -219,13 +219,13 @@ void end(struct actor *actor)
 
 void until_standing(struct actor *actor)
 {
+	int cpu = actor ? actor->cpu : STANDING;
 	double start = now();
 
-	while (!standing(actor->cpu)) {
-		CHECK(!actor->done, "CPU %d never came to where it is to stand",
-		      actor->cpu);
-		CHECK(now() - start < COMES_S, "CPU %d does not come",
-		      actor->cpu);
+	while (!standing(cpu)) {
+		CHECK(!actor || !actor->done,
+		      "CPU %d never came to where it is to stand", cpu);
+		CHECK(now() - start < COMES_S, "CPU %d does not come", cpu);
 		nap(1);
 	}
 }
@@ -254,8 +254,11 @@ void meet(const struct meeting *m)
 	bool ended;
 
 	stop_at(STANDING, m->place, m->any, m->skip);
-	begin(&standing_one, m->first);
-	until_standing(&standing_one);
+	if (m->first)
+		begin(&standing_one, m->first);
+	else
+		m->start();
+	until_standing(m->first ? &standing_one : NULL);
 	begin(&one_beside, m->beside);
 	do {
 		ended = ends_beside(&one_beside, m->deaf);
@@ -267,7 +270,8 @@ void meet(const struct meeting *m)
 	if (m->seen)
 		m->seen();
 	let_go(STANDING);
-	end(&standing_one);
+	if (m->first)
+		end(&standing_one);
 	end(&one_beside);
 }
 

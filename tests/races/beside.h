@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Those who come to a table while another CPU stands with it. */
+#ifndef BESIDE_H
+#define BESIDE_H
+
+#include "../guest/ptest.h"
+
+#define REST		(16 * PAGE)
+
+/*
+ * Four tables; the second one is the table. Its last pages are the rest that is
+ * zapped; the spot is where others fill it. The first table has one page.
+ */
+extern char *area, *table, *rest, *spot;
+
+struct peer {
+	const char *name;
+	/* Conduct at each place: g goes through, w waits, m either, - no race. */
+	const char *zap;	/* zap.c: hook, locked, unlinked, unflushed */
+	const char *scan;	/* scan.c: looked, covered, pmd, locked, unflushed, flushed */
+	void (*setup)(void);	/* the area */
+	void (*ready)(void);	/* more of it, before tables are counted */
+	void (*act)(void);
+	void (*check)(void);
+	int tables;		/* more than before the rest was filled */
+	int freed;		/* by whomever */
+	bool rest_gone;		/* the rest does not read zero */
+	/* If he comes before the table is unlinked, and goes through. */
+	int early_tables, early_freed;
+};
+
+extern const struct peer peers[];
+void anon_area(void);
+void fill_rest(void);
+const struct peer *peer_named(const char *name);
+
+#endif
