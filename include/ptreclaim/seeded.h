@@ -15,9 +15,10 @@ enum ptr_bug {
 	PTR_BUG_LOCK_DROPPED,
 	/* The flush is for an address beyond the table: CVE-2026-74674. */
 	PTR_BUG_FLUSH_ADDRESS,
-	/* Nothing is flushed before a pmd is filled; or only on this CPU. */
+	/* Nothing is flushed before a pmd is filled; or only on this CPU; or one page. */
 	PTR_BUG_NO_SHIM,
 	PTR_BUG_LOCAL_SHIM,
+	PTR_BUG_SHIM_ONE_PAGE,
 	/* Freed without waiting for RCU. */
 	PTR_BUG_NO_RCU,
 	/* Freed first, and flushed when the PMD lock is gone; or not flushed at all. */
@@ -43,6 +44,8 @@ enum ptr_bug {
 	PTR_BUG_SLEEPS,
 	/* One VMA's lock is enough for a table that two meet. */
 	PTR_BUG_SECOND_VMA,
+	/* A table goes that no VMA meets, and that a munmap() is freeing. */
+	PTR_BUG_NO_VMA,
 	/* An address space without users is joined. */
 	PTR_BUG_NO_USERS,
 	/* Zero pages of others go: of files and drivers, watched by userfaultfd. */

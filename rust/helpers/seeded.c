@@ -13,6 +13,7 @@
 #include <linux/pgtable.h>
 #include <linux/smp.h>
 
+#include <asm/special_insns.h>
 #include <asm/tlbflush.h>
 
 #include <ptreclaim/shim.h>
@@ -30,12 +31,27 @@ static void local_shim(struct mm_struct *mm)
 		native_write_cr3(__read_cr3());
 }
 
+/* asm/tlbflush.h hides it from modules. */
+void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start, unsigned long end,
+			unsigned int stride_shift, bool freed_tables);
+
+/* The first page of the 2M that this CPU's last fault was for. */
+static void one_page_shim(struct mm_struct *mm)
+{
+	unsigned long addr = native_read_cr2() & PMD_MASK;
+
+	if (mm_tlb_flush_pending(mm))
+		flush_tlb_mm_range(mm, addr, addr + PAGE_SIZE, PAGE_SHIFT, false);
+}
+
 static int before_set_pmd(struct kprobe *p, struct pt_regs *regs)
 {
 	if (ptr_seeded(PTR_BUG_NO_SHIM))
 		regs->ip = (unsigned long)no_shim;
 	else if (ptr_seeded(PTR_BUG_LOCAL_SHIM))
 		regs->ip = (unsigned long)local_shim;
+	else if (ptr_seeded(PTR_BUG_SHIM_ONE_PAGE))
+		regs->ip = (unsigned long)one_page_shim;
 	else
 		return 0;
 	return 1;
@@ -107,7 +123,7 @@ static struct {
 	bool armed;
 } probes[] = {
 	{ .probe = { .symbol_name = "flush_tlb_before_set_pmd", .pre_handler = before_set_pmd },
-	  .bugs = BIT(PTR_BUG_NO_SHIM) | BIT(PTR_BUG_LOCAL_SHIM) },
+	  .bugs = BIT(PTR_BUG_NO_SHIM) | BIT(PTR_BUG_LOCAL_SHIM) | BIT(PTR_BUG_SHIM_ONE_PAGE) },
 	{ .probe = { .symbol_name = "pte_offset_map_lock", .pre_handler = map_lock },
 	  .bugs = BIT(PTR_BUG_NO_PMD_RECHECK) },
 	{ .probe = { .symbol_name = "pte_free_defer", .pre_handler = defer },

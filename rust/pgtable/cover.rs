@@ -83,7 +83,8 @@ impl<'a> Cover<'a> {
         match self {
             Self::Mmap { mm, .. } => {
                 // SAFETY: `mmap_lock` is held.
-                unsafe { bindings::ptr_shim_vma_meets(mm.as_raw(), addr, addr + PMD_SIZE) }
+                seeded(ptr_bug::PTR_BUG_NO_VMA)
+                    || unsafe { bindings::ptr_shim_vma_meets(mm.as_raw(), addr, addr + PMD_SIZE) }
             }
             Self::Vma { vma, .. } => {
                 let inside = vma.start() <= addr && addr + PMD_SIZE <= vma.end();

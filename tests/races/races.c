@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * races --mode off|builtin|module [--only PATTERN]... [--times N] [--list]
+ *	 [--bug BITS=NAME]...
  * Prints "ok NAME" or "not ok NAME" for each race, each time it is run.
  */
 #define _GNU_SOURCE
@@ -24,6 +25,8 @@ static const char *patterns[16];
 static int npatterns;
 static int times = 1;
 static bool only_list;
+static char *bugs[16];
+static int nbugs;
 
 static bool wanted(const struct race *race)
 {
@@ -35,6 +38,14 @@ static bool wanted(const struct race *race)
 		if (!fnmatch(patterns[i], race->name, 0))
 			return true;
 	return !npatterns;
+}
+
+static const struct race *themes(int i)
+{
+	const struct race *all[] = { window_races, zap_race_list(), walk_races,
+		scan_race_list(), unmap_races, unload_races, NULL };
+
+	return all[i];
 }
 
 static bool one(const struct race *race)
@@ -71,6 +82,25 @@ static int all(const struct race *races)
 			failed += !one(races);
 	}
 	return failed;
+}
+
+/* "BITS=NAME": the race with these mistakes made on purpose, and without. */
+static void with_bug(char *bug)
+{
+	static const char file[] = "/sys/module/ptreclaim/parameters/seeded_bugs";
+	char *name = strchr(bug, '=');
+	int i;
+
+	CHECK(name, "what is '%s'?", bug);
+	*name++ = 0;
+	patterns[0] = name;
+	npatterns = 1;
+	write_text(file, bug);
+	for (i = 0; themes(i); i++)
+		all(themes(i));
+	write_text(file, "0");
+	for (i = 0; themes(i); i++)
+		all(themes(i));
 }
 
 /* Swap on a RAM disk. */
@@ -119,13 +149,11 @@ int main(int argc, char **argv)
 		{ "mode", required_argument, NULL, 'm' },
 		{ "only", required_argument, NULL, 'o' },
 		{ "times", required_argument, NULL, 't' },
+		{ "bug", required_argument, NULL, 'b' },
 		{ "list", no_argument, NULL, 'l' },
 		{ }
 	};
-	const struct race *themes[] = { window_races, zap_race_list(),
-		walk_races, scan_race_list(), unmap_races, unload_races };
-	int c, failed = 0;
-	size_t i;
+	int c, i, failed = 0;
 
 	setlinebuf(stdout);
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -137,6 +165,8 @@ int main(int argc, char **argv)
 			patterns[npatterns++] = optarg;
 		else if (c == 't')
 			times = atoi(optarg);
+		else if (c == 'b' && nbugs < 16)
+			bugs[nbugs++] = optarg;
 		else if (c == 'l')
 			only_list = true;
 		else
@@ -144,7 +174,9 @@ int main(int argc, char **argv)
 	}
 	if (!only_list)
 		prepare();
-	for (i = 0; i < sizeof(themes) / sizeof(themes[0]); i++)
-		failed += all(themes[i]);
+	for (i = 0; i < nbugs; i++)
+		with_bug(bugs[i]);
+	for (i = 0; !nbugs && themes(i); i++)
+		failed += all(themes(i));
 	return failed > 0;
 }

@@ -113,7 +113,7 @@ static void request_table(void)
 	ask(SELF, table, TABLE, 0);
 }
 
-static void request(void)
+static void requested(void)
 {
 	empty_table();
 	meet(&(struct meeting) {
@@ -131,6 +131,6 @@ const struct race unload_races[] = {
 	{ "unload.hook", at_hook },
 	{ "unload.unlinked", unlinked },
 	{ "unload.scanner", scanner },
-	{ "unload.request", request },
+	{ "unload.request", requested },
 	{ }
 };
