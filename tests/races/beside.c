@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Those who come to a table: faults, and those who change the address space. */
+/* Those who come to a table: faults, and those who read page tables. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +17,10 @@
 #include "races.h"
 
 char *area, *table, *rest, *spot;
-static char *other;
-static int fd;
+bool of_file;
 static uint64_t got;
 
-static void places(char *p)
+void places(char *p)
 {
 	area = p;
 	table = p + TABLE;
@@ -41,53 +40,28 @@ static void huge_area(void)
 	advise(area, 4 * TABLE, MADV_HUGEPAGE);
 }
 
-/* Clean pages: a zap of dirty ones flushes before its end. */
-static void file_area(void)
-{
-	char *p = fresh(4 * TABLE);
-	size_t i;
-
-	fd = memfd(4 * TABLE);
-	map_at(p, 4 * TABLE, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
-	places(p);
-	for (i = 0; i < REST; i += PAGE)
-		SYS(pwrite(fd, "x", 1, rest + i - area));
-}
-
-/* The table begins in another VMA. */
-static void two_vmas(void)
-{
-	anon_area();
-	SYS(mprotect(table, MIB(1), PROT_READ | PROT_WRITE | PROT_EXEC));
-}
-
-static bool is_file(void)
-{
-	return fd > 0;
-}
-
 void fill_rest(void)
 {
 	size_t i;
 
-	if (!is_file())
+	if (!of_file)
 		return fill(rest, REST, PAGE, 2);
 	for (i = 0; i < REST; i += PAGE)
 		CHECK(*(volatile char *)(rest + i) == 'x', "not the file");
 }
 
-static void first_is_there(void)
+void first_is_there(void)
 {
 	verify(area, PAGE, PAGE, 1);
 }
 
-static void nothing_at_spot(void)
+void nothing_at_spot(void)
 {
 	first_is_there();
 	verify_zero(spot, PAGE, PAGE);
 }
 
-static void spot_is_there(void)
+void spot_is_there(void)
 {
 	first_is_there();
 	verify(spot, PAGE, PAGE, 3);
@@ -190,238 +164,11 @@ static void scan_pagemap(void)
 	      "PAGEMAP_SCAN shows %d regions", n);
 }
 
-/* Other zaps. */
-
-static void zap_begin(void)
-{
-	advise(table, REST, MADV_DONTNEED);
-}
-
-static void request_table(void)
-{
-	ask(SELF, table, TABLE, 0);
-}
-
-static void truncate_file(void)
-{
-	SYS(ftruncate(fd, 0));
-}
-
-static void punch_file(void)
-{
-	SYS(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, TABLE,
-		      TABLE));
-}
-
-static void file_is_empty(void)
-{
-	struct iovec to = { &got, 1 }, from = { spot, 1 };
-
-	errno = 0;
-	CHECK(process_vm_readv(getpid(), &to, 1, &from, 1, 0) == -1 &&
-	      errno == EFAULT, "what was truncated can be read");
-}
-
-static void file_has_a_hole(void)
-{
-	nothing_at_spot();
-	verify_zero(rest, REST, PAGE);
-}
-
-/* Those who change the address space. */
-
-static void munmap_neighbour(void)
-{
-	SYS(munmap(table, MIB(1)));
-}
-
-static void neighbour_is_gone(void)
-{
-	unsigned char vec;
-
-	first_is_there();
-	CHECK(mincore(table, PAGE, &vec) == -1 && errno == ENOMEM,
-	      "it is still mapped");
-	verify_zero(table + MIB(1), MIB(1), PAGE);
-}
-
-static void munmap_all(void)
-{
-	SYS(munmap(area, 4 * TABLE));
-}
-
-static void all_is_gone(void)
-{
-	unsigned char vec;
-
-	CHECK(mincore(area, PAGE, &vec) == -1 && errno == ENOMEM,
-	      "it is still mapped");
-}
-
-static void protect(void)
-{
-	SYS(mprotect(table, TABLE, PROT_READ));
-}
-
-static void fork_child(void)
-{
-	int status;
-	pid_t pid = SYS(fork());
-
-	if (!pid) {
-		verify(area, PAGE, PAGE, 1);
-		verify_zero(table, TABLE, 8 * PAGE);
-		_exit(0);
-	}
-	SYS(waitpid(pid, &status, 0));
-	CHECK(!status, "the child ended with %#x", status);
-}
-
-static void fresh_place(void)
-{
-	other = fresh(TABLE);
-}
-
-static void move_out(void)
-{
-	char *p = mremap(table, TABLE, TABLE, MREMAP_MAYMOVE | MREMAP_FIXED,
-			 other);
-
-	CHECK(p == other, "mremap: %m");
-}
-
-static void moved_out(void)
-{
-	first_is_there();
-	verify_zero(other, TABLE, 8 * PAGE);
-}
-
-static void full_place(void)
-{
-	other = map_anon(TABLE);
-	fill(other, TABLE, 64 * PAGE, 4);
-}
-
-static void move_in(void)
-{
-	char *p = mremap(other, TABLE, TABLE, MREMAP_MAYMOVE | MREMAP_FIXED,
-			 table);
-
-	CHECK(p == table, "mremap: %m");
-}
-
-static void moved_in(void)
-{
-	size_t i;
-
-	first_is_there();
-	for (i = 0; i < TABLE; i += 64 * PAGE)
-		CHECK(*(uint64_t *)(table + i) == word(other + i, 4),
-		      "page %zu is not the one that was moved", i / PAGE);
-}
-
-static void collapse_first(void)
-{
-	SYS(madvise(area, TABLE, MADV_COLLAPSE));
-}
-
-static void first_is_huge(void)
-{
-	CHECK(smaps_kb(area, "AnonHugePages") == 2048, "no huge page came");
-	first_is_there();
-}
-
-/* Nothing to collapse, or a table that goes: whatever it says. */
-static void collapse_table(void)
-{
-	madvise(table, TABLE, MADV_COLLAPSE);
-}
-
-/* userfaultfd. */
-
-static void watched_area(void)
-{
-	anon_area();
-	fill(area + 3 * TABLE, PAGE, PAGE, 5);
-	*(uint64_t *)(area + 3 * TABLE) = word(spot, 3);
-	fd = -uffd_open(UFFD_FEATURE_MOVE);
-}
-
-static void watch(void)
-{
-	uffd_watch(-fd, spot, PAGE, UFFDIO_REGISTER_MODE_MISSING);
-}
-
-static void unwatched(void)
-{
-	uffd_unwatch(-fd, spot, PAGE);
-	spot_is_there();
-}
-
-static void copy_in(void)
-{
-	static uint64_t page[PAGE / 8] __attribute__((aligned(PAGE)));
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)spot, .src = (uintptr_t)page, .len = PAGE,
-	};
-
-	page[0] = word(spot, 3);
-	/* -EAGAIN: it is to be tried again (patches 3 and 4). */
-	while (ioctl(-fd, UFFDIO_COPY, &copy) < 0)
-		CHECK(errno == EAGAIN, "UFFDIO_COPY: %m");
-}
-
-static void move_page_in(void)
-{
-	struct uffdio_move move = {
-		.dst = (uintptr_t)spot, .src = (uintptr_t)(area + 3 * TABLE),
-		.len = PAGE,
-	};
-
-	while (ioctl(-fd, UFFDIO_MOVE, &move) < 0)
-		CHECK(errno == EAGAIN, "UFFDIO_MOVE: %m");
-}
-
-/* What is in the table when the hook looks, or comes and goes meanwhile. */
-
-static void page_at_spot(void)
-{
-	fill(spot, PAGE, PAGE, 3);
-}
-
-static void swap_at_spot(void)
-{
-	page_at_spot();
-	swap_out(spot, PAGE);
-}
-
-static void swap_in(void)
-{
-	verify(spot, PAGE, PAGE, 3);
-}
-
-static void page_out_spot(void)
-{
-	SYS(madvise(spot, PAGE, MADV_PAGEOUT));
-}
-
-/* To the other node and back: one of the two is a migration. */
-static void migrate_spot(void)
-{
-	void *page = spot;
-	int node, status = -1;
-
-	for (node = 0; node < 2; node++)
-		SYS(syscall(SYS_move_pages, 0, 1L, &page, &node, &status, 2));
-	CHECK(status == 1, "move_pages gives %d", status);
-}
-
 #define FAULT	"wwgg", "gggwwg"
 #define HUGE	"wwgg", "----wg"
 #define READ	"wwgg", "gggwgg"
-#define CHANGE	"wwww", "gwwwww"
 
-const struct peer peers[] = {
+const struct peer fault_peers[] = {
 	{ "write", FAULT, anon_area, NULL, write_spot, spot_is_there, 1, 1, false, 1, 0 },
 	{ "read", FAULT, anon_area, NULL, read_spot, nothing_at_spot, 1, 1, false, 1, 0 },
 	{ "populate", FAULT, anon_area, NULL, populate, spot_is_there, 1, 1, false, 1, 0 },
@@ -429,35 +176,28 @@ const struct peer peers[] = {
 	{ "huge_zero_page", HUGE, huge_area, NULL, read_spot, nothing_at_spot, 1, 1, false, 1, 0 },
 	{ "process_vm_readv", FAULT, anon_area, NULL, read_by_call, nothing_at_spot, 1, 1, false, 1, 0 },
 	{ "gup_fast", FAULT, anon_area, NULL, splice_spot, nothing_at_spot, 1, 1, false, 1, 0 },
-	{ "uffdio_copy", FAULT, watched_area, watch, copy_in, unwatched, 1, 1, false, 1, 0 },
-	{ "uffdio_move", FAULT, watched_area, watch, move_page_in, unwatched, 1, 1, false, 1, 0 },
 	{ "pagemap", READ, anon_area, NULL, read_pagemap, nothing_at_spot, 0, 1, false, 0, 1 },
 	{ "smaps", READ, anon_area, NULL, read_smaps, nothing_at_spot, 0, 1, false, 0, 1 },
 	{ "pagemap_scan", READ, anon_area, NULL, scan_pagemap, nothing_at_spot, 0, 1, false, 0, 1 },
 	{ "mincore", READ, anon_area, NULL, in_core, nothing_at_spot, 0, 1, false, 0, 1 },
-	{ "zap", "wwgg", "", anon_area, NULL, zap_begin, nothing_at_spot, 0, 1, false },
-	{ "request", "wwgg", "", anon_area, NULL, request_table, nothing_at_spot, 0, 1, false },
-	{ "truncate", "wwgg", "", file_area, NULL, truncate_file, file_is_empty, 0, 1, true },
-	{ "punch_hole", "wwgg", "", file_area, NULL, punch_file, file_has_a_hole, 0, 1, false },
-	{ "munmap_neighbour", "wwgg", "", two_vmas, NULL, munmap_neighbour, neighbour_is_gone, 0, 1, false },
-	{ "munmap", CHANGE, anon_area, NULL, munmap_all, all_is_gone, -1, 1, true, -1, 0 },
-	{ "mprotect", CHANGE, anon_area, NULL, protect, nothing_at_spot, 0, 1, false, 0, 1 },
-	{ "fork", CHANGE, anon_area, NULL, fork_child, nothing_at_spot, 0, 1, false, 0, 1 },
-	{ "mremap_out", CHANGE, anon_area, fresh_place, move_out, moved_out, 0, 1, true, 1, 0 },
-	{ "mremap_in", CHANGE, anon_area, full_place, move_in, moved_in, 0, 1, true, 0, 0 },
-	{ "collapse_beside", "wwww", "", anon_area, NULL, collapse_first, first_is_huge, 0, 1, false },
-	{ "collapse", "wwgg", "", anon_area, NULL, collapse_table, nothing_at_spot, 0, 1, false },
-	{ "swap_in", "w", "", anon_area, swap_at_spot, swap_in, spot_is_there, 0, 0, false },
-	{ "page_out", "w", "", anon_area, page_at_spot, page_out_spot, spot_is_there, 0, 0, false },
-	{ "migrate", "w", "", anon_area, page_at_spot, migrate_spot, spot_is_there, 0, 0, false },
 	{ }
 };
 
+const struct peer *each_peer(const struct peer *peer)
+{
+	if (!peer)
+		return fault_peers;
+	peer++;
+	if (peer == fault_peers + sizeof(fault_peers) / sizeof(fault_peers[0]) - 1)
+		return change_peers;
+	return peer->name ? peer : NULL;
+}
+
 const struct peer *peer_named(const char *name)
 {
-	const struct peer *peer;
+	const struct peer *peer = NULL;
 
-	for (peer = peers; peer->name; peer++)
+	while ((peer = each_peer(peer)))
 		if (!strcmp(peer->name, name))
 			return peer;
 	FAIL("nobody is named %s", name);

@@ -12,6 +12,7 @@
  * zapped; the spot is where others fill it. The first table has one page.
  */
 extern char *area, *table, *rest, *spot;
+extern bool of_file;		/* its pages are those of a file */
 
 struct peer {
 	const char *name;
@@ -29,9 +30,16 @@ struct peer {
 	int early_tables, early_freed;
 };
 
-extern const struct peer peers[];
+extern const struct peer fault_peers[], change_peers[];
+const struct peer *each_peer(const struct peer *peer);	/* after NULL the first */
 void anon_area(void);
+void places(char *p);
 void fill_rest(void);
 const struct peer *peer_named(const char *name);
+
+/* In the end. */
+void first_is_there(void);
+void nothing_at_spot(void);
+void spot_is_there(void);
 
 #endif

@@ -237,10 +237,10 @@ const struct race *scan_race_list(void)
 	static struct race races[256];
 	static struct pair pairs[256];
 	static char text[256][40];
-	const struct peer *peer;
+	const struct peer *peer = NULL;
 	size_t n = 0, i;
 
-	for (peer = peers; peer->name; peer++) {
+	while ((peer = each_peer(peer))) {
 		for (i = 0; peer->scan[i]; i++) {
 			if (peer->scan[i] == '-')
 				continue;
