@@ -40,7 +40,7 @@ class Boot:
     """Runs the program in a guest; each race that ends is given to `each`."""
 
     def __init__(self, kernel, words, each, module=None, params=(), seconds=600, trace=None):
-        self.each, self.trace = each, trace
+        self.each, self.trace, self.freezer = each, trace, None
         self.program = programs() / "races"
         mode = "builtin" if kernel == "stock" else "module"
         with tempfile.TemporaryDirectory(prefix="ptreclaim-races-") as folder:
@@ -71,7 +71,8 @@ class Boot:
                 stub = Stub(path, seconds=1)
             except Gone:
                 continue
-            Freezer(stub, marker(self.program), CPUS, self.trace).run()
+            self.freezer = Freezer(stub, marker(self.program), CPUS, self.trace)
+            self.freezer.run()
 
     def read(self, lines):
         why = ""
@@ -79,7 +80,9 @@ class Boot:
             line = line.rstrip("\n")
             failed = re.match(r"# FAILED at \S+: (.*)", line)
             if failed:
-                why = failed[1]
+                why = why or failed[1]
+                if self.freezer:
+                    self.freezer.failed = True
             ended = re.match(r"(ok|not ok) (\S+)$", line)
             if ended:
                 ok = ended[1] == "ok"

@@ -3,14 +3,15 @@
 guest wants it (tests/races/stop.c): it calls a function with a breakpoint, race_marker(), whose
 argument is the physical address of a page with what it wants; the answer goes into the same page.
 
-    stop CPU ADDRESS CR3|any [SKIP]  freeze that CPU when it comes there, from the SKIPth time on;
-                            own: only in the address space that asks
+    stop CPU ADDRESS own|any LOW HIGH  freeze that CPU when it comes there; own: only in the
+                            address space that asks; LOW to HIGH: what its third argument is
     answer CPU              let it handle its interrupts, and stop at the same place again
     go CPU                  let it go on
     clear                   forget all stops, let all go on
 """
 import re
 import struct
+import time
 from collections import namedtuple
 
 from rsp import Gone
@@ -24,16 +25,15 @@ Frozen = namedtuple("Frozen", "addr rsp")
 
 
 class Stop:
-    def __init__(self, cpu, addr, cr3, skip):
-        self.cpu, self.addr, self.cr3, self.skip = cpu, addr, cr3, skip
+    def __init__(self, cpu, addr, cr3, third):
+        self.cpu, self.addr, self.cr3, self.third = cpu, addr, cr3, third
 
     def fits(self, cpu, regs):
         if cpu != self.cpu or regs["rip"] != self.addr:
             return False
         if self.cr3 is not None and self.cr3 != regs["cr3"]:
             return False
-        self.skip -= 1
-        return self.skip < 0
+        return regs["rdx"] in self.third
 
 
 class Freezer:
@@ -42,6 +42,8 @@ class Freezer:
         self.cpus = set(range(cpus))
         self.stops, self.frozen, self.answering = [], {}, set()
         self.breakpoints, self.page = set(), None
+        # Set by who reads what the guest says, when a race has failed: nobody waits any more.
+        self.failed = False
         self.place()
 
     def place(self):
@@ -69,11 +71,13 @@ class Freezer:
 
     def turn(self):
         self.stub.resume(self.cpus - (set(self.frozen) - self.answering))
-        while (cpu := self.stub.wait(PATIENCE)) is None:
-            if self.frozen:
-                self.trace("held up: all go on")
+        since = time.monotonic()
+        while (cpu := self.stub.wait(0.5)) is None:
+            if self.frozen and (self.failed or time.monotonic() - since > PATIENCE):
+                self.trace("all go on")
                 self.stub.interrupt()
                 self.clear()
+                self.tell()
                 return
         regs = self.stub.registers(cpu)
         if regs["rip"] == self.marker:
@@ -107,9 +111,10 @@ class Freezer:
         self.trace(text)
         word, *args = text.split()
         answer = DONE
-        if word == "stop" and re.fullmatch(r"\d+ [0-9a-f]+ (own|any) \d+", " ".join(args)):
+        if word == "stop" and re.fullmatch(r"\d+ [0-9a-f]+ (own|any) [0-9a-f]+ [0-9a-f]+", " ".join(args)):
             cr3 = regs["cr3"] if args[2] == "own" else None
-            self.stops.append(Stop(int(args[0]), int(args[1], 16), cr3, int(args[3])))
+            third = range(int(args[3], 16), int(args[4], 16) + 1)
+            self.stops.append(Stop(int(args[0]), int(args[1], 16), cr3, third))
             self.place()
         elif word in ("answer", "go") and len(args) == 1 and int(args[0]) in self.frozen:
             if word == "answer":
@@ -131,6 +136,7 @@ class Freezer:
             self.stub.step(cpu)
 
     def clear(self):
+        self.failed = False
         self.stops.clear()
         for cpu in list(self.frozen):
             self.thaw(cpu)

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +156,8 @@ int main(int argc, char **argv)
 	};
 	int c, i, failed = 0;
 
+	/* An arena of each thread would be a table of its own. */
+	mallopt(M_ARENA_MAX, 1);
 	setlinebuf(stdout);
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'm')

@@ -31,11 +31,14 @@ extern const struct race window_races[], walk_races[],
 const struct race *zap_race_list(void);
 const struct race *scan_race_list(void);
 
-/* stop.c: the host. A symbol of the kernel or the module; any: in whatever
- * address space, else in that of the caller; skip: not the first times. */
+/*
+ * stop.c: the host. A symbol of the kernel or the module; any: in whatever address
+ * space, else in that of the caller; in_table: only if the third argument is an
+ * address of the same table.
+ */
 void host_ready(void);
 void symbols_read(void);
-void stop_at(int cpu, const char *symbol, bool any, unsigned int skip);
+void stop_at(int cpu, const char *symbol, bool any, const void *in_table);
 bool standing(int cpu);
 void answer_interrupts(int cpu);
 void let_go(int cpu);
@@ -46,7 +49,7 @@ struct actor {
 	int cpu;
 	pthread_t thread;
 	void (*_Atomic act)(void);
-	_Atomic bool done;
+	_Atomic bool begun, done;
 };
 extern struct actor standing_one, one_beside;
 void actors(void);
@@ -63,7 +66,7 @@ enum conduct { GOES, WAITS, MAY };
 struct meeting {
 	const char *place;		/* the symbol */
 	bool any;
-	unsigned int skip;
+	const void *in_table;
 	void (*first)(void);		/* done by the one who stands, or */
 	void (*start)(void);		/* what has a kernel thread come there */
 	void (*beside)(void);

@@ -116,8 +116,10 @@ void symbols_read(void)
 	fclose(f);
 }
 
-void stop_at(int cpu, const char *symbol, bool any, unsigned int skip)
+void stop_at(int cpu, const char *symbol, bool any, const void *in_table)
 {
+	unsigned long low = in_table ? (uintptr_t)in_table & ~(TABLE - 1) : 0;
+	unsigned long high = in_table ? low + TABLE - 1 : -1UL;
 	unsigned long addr = 0;
 	char text[128];
 	size_t i;
@@ -126,8 +128,8 @@ void stop_at(int cpu, const char *symbol, bool any, unsigned int skip)
 		if (!strcmp(places[i].name, symbol))
 			addr = places[i].addr;
 	CHECK(addr, "there is no symbol %s", symbol);
-	snprintf(text, sizeof(text), "stop %d %lx %s %u", cpu, addr,
-		 any ? "any" : "own", skip);
+	snprintf(text, sizeof(text), "stop %d %lx %s %lx %lx", cpu, addr,
+		 any ? "any" : "own", low, high);
 	tell_host(text);
 }
 
@@ -184,6 +186,7 @@ static void *act(void *arg)
 			nap(1);
 			continue;
 		}
+		actor->begun = true;
 		fn();
 		actor->done = true;
 	}
@@ -202,6 +205,7 @@ void actors(void)
 
 void begin(struct actor *actor, void (*fn)(void))
 {
+	actor->begun = false;
 	actor->done = false;
 	actor->act = fn;
 }
@@ -232,10 +236,12 @@ void until_standing(struct actor *actor)
 
 bool ends_beside(struct actor *actor, bool deaf)
 {
-	double start = now();
 	int other = actor == &one_beside ? STANDING : BESIDE, answers = 0;
+	double start = now();
 
 	while (!actor->done) {
+		if (!actor->begun)
+			start = now();
 		if (now() - start > WAITS_MS / 1e3 &&
 		    (deaf || answers >= WAITS_ANSWERS))
 			return false;
@@ -253,7 +259,7 @@ void meet(const struct meeting *m)
 	double start = now();
 	bool ended;
 
-	stop_at(STANDING, m->place, m->any, m->skip);
+	stop_at(STANDING, m->place, m->any, m->in_table);
 	if (m->first)
 		begin(&standing_one, m->first);
 	else

@@ -208,11 +208,11 @@ static void released_at(const char *place)
 	CHECK(read(up[0], &c, 1) == 1, "the child does not come up");
 	pidfd = pidfd_of(child);
 	/* It is killed, and stands before it drops its address space. */
-	stop_at(BESIDE, "do_exit", true, 0);
+	stop_at(BESIDE, "do_exit", true, NULL);
 	kill(child, SIGKILL);
 	while (!standing(BESIDE))
 		nap(1);
-	stop_at(STANDING, place, true, 0);
+	stop_at(STANDING, place, true, NULL);
 	begin(&standing_one, mrelease);
 	until_standing(&standing_one);
 	let_child_go();

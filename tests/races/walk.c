@@ -38,7 +38,6 @@ static void walk_beside_zap(void)
 {
 	const char *name = strrchr(this_race->name, '.') + 1;
 	const struct peer *peer = peer_named(name);
-	unsigned int skip = (uintptr_t)this_race->arg;
 	long freed;
 
 	actors();
@@ -51,7 +50,7 @@ static void walk_beside_zap(void)
 	freed = counter("freed");
 	meet(&(struct meeting) {
 		.place = "pte_offset_map_lock",
-		.skip = skip,
+		.in_table = table,
 		.first = peer->act,
 		.beside = zap_rest_only,
 		.conduct = GOES,
@@ -66,8 +65,8 @@ static void walk_beside_zap(void)
 }
 
 /*
- * A page in swap, whose fault has read the entry and stands before it locks the
- * table. The zap frees the entry with the table: the fault must not take the page.
+ * A page in swap, whose fault has read the entry and the page, and stands before it
+ * locks the table. The zap frees the entry with the table: the fault must not take the page.
  */
 static void zap_spot_too(void)
 {
@@ -91,7 +90,8 @@ static void swap_in_beside_zap(void)
 	swap_out(spot, PAGE);
 	fill_rest();
 	meet(&(struct meeting) {
-		.place = "do_swap_page",
+		.place = "pte_offset_map_lock",
+		.in_table = table,
 		.first = read_zero_or_old,
 		.beside = zap_spot_too,
 		.conduct = GOES,
@@ -235,17 +235,15 @@ static void gup_fast_beside_zap(void)
 	verify_zero(spot, PAGE, PAGE);
 }
 
-#define SKIP(n)	((const void *)(uintptr_t)(n))
-
 const struct race walk_races[] = {
 	{ "walk.write", walk_beside_zap },
 	{ "walk.read", walk_beside_zap },
 	{ "walk.process_vm_readv", walk_beside_zap },
 	{ "walk.uffdio_copy", walk_beside_zap },
-	{ "walk.mincore", walk_beside_zap, SKIP(1) },
-	{ "walk.pagemap", walk_beside_zap, SKIP(1) },
-	{ "walk.smaps", walk_beside_zap, SKIP(1) },
-	{ "walk.pagemap_scan", walk_beside_zap, SKIP(1) },
+	{ "walk.mincore", walk_beside_zap },
+	{ "walk.pagemap", walk_beside_zap },
+	{ "walk.smaps", walk_beside_zap },
+	{ "walk.pagemap_scan", walk_beside_zap },
 	{ "walk.swap_in_read", swap_in_beside_zap },
 	{ "walk.migration_zapped", migrate_beside_zap },
 	{ "walk.migration_kept", migrate_beside_zap_of_others },

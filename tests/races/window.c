@@ -74,7 +74,7 @@ static bool old_page_read(bool huge, void (*fill_pmd)(void), bool *held_up)
 	while (reads < 1000)
 		nap(1);
 
-	stop_at(STANDING, "flush_tlb_mm_range", false, 0);
+	stop_at(STANDING, "flush_tlb_mm_range", false, NULL);
 	begin(&standing_one, zap);
 	until_standing(&standing_one);
 	begin(&one_beside, fill_pmd);
