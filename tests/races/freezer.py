@@ -19,7 +19,7 @@ from rsp import Gone
 TEXT, ANSWER, FROZEN, ANSWERED = 0, 256, 260, 264
 DONE, REFUSED = 1, 2
 # A guest in which nothing was asked for so long while a CPU stands still is held up.
-PATIENCE = 120
+PATIENCE = 600
 
 Frozen = namedtuple("Frozen", "addr rsp")
 

@@ -14,7 +14,7 @@
 
 /* How long something that has to come may take on a busy machine; and how long
  * is waited for what must not come. */
-#define COMES_S		60
+#define COMES_S		300
 #define WAITS_MS	150
 #define WAITS_ANSWERS	8
 
