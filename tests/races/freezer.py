@@ -5,9 +5,10 @@ argument is the physical address of a page with what it wants; the answer goes i
 
     stop CPU ADDRESS own|any LOW HIGH  freeze that CPU when it comes there; own: only in the
                             address space that asks; LOW to HIGH: what its third argument is
+    leave CPU ADDRESS own|any LOW HIGH  the same, but the function returns at once, each time
     answer CPU              let it handle its interrupts, and stop at the same place again
     go CPU                  let it go on
-    clear                   forget all stops, let all go on
+    clear                   forget all that was wanted, let all go on
 """
 import re
 import struct
@@ -40,7 +41,7 @@ class Freezer:
     def __init__(self, stub, marker, cpus, trace=None):
         self.stub, self.marker, self.trace = stub, marker, trace or (lambda text: None)
         self.cpus = set(range(cpus))
-        self.stops, self.frozen, self.answering = [], {}, set()
+        self.stops, self.leaves, self.frozen, self.answering = [], [], {}, set()
         self.breakpoints, self.page = set(), None
         # Set by who reads what the guest says, when a race has failed: nobody waits any more.
         self.failed = False
@@ -48,7 +49,7 @@ class Freezer:
 
     def place(self):
         """Breakpoints at the marker, where a stop is wanted, and where a CPU is to come back to."""
-        want = {self.marker} | {stop.addr for stop in self.stops}
+        want = {self.marker} | {stop.addr for stop in self.stops + self.leaves}
         want |= {frozen.addr for frozen in self.frozen.values()}
         for addr in self.breakpoints - want:
             self.stub.breakpoint(addr, False)
@@ -103,7 +104,10 @@ class Freezer:
                 self.trace(f"CPU {cpu} stands at {here.addr:#x}")
                 self.place()
                 return
-        if regs["rip"] in self.breakpoints:
+        if any(leave.fits(cpu, regs) for leave in self.leaves):
+            self.trace(f"CPU {cpu} leaves {here.addr:#x}")
+            self.stub.leave_function(cpu, regs)
+        elif regs["rip"] in self.breakpoints:
             self.stub.step(cpu)
 
     def obey(self, regs):
@@ -111,10 +115,11 @@ class Freezer:
         self.trace(text)
         word, *args = text.split()
         answer = DONE
-        if word == "stop" and re.fullmatch(r"\d+ [0-9a-f]+ (own|any) [0-9a-f]+ [0-9a-f]+", " ".join(args)):
+        if word in ("stop", "leave") and re.fullmatch(r"\d+ [0-9a-f]+ (own|any) [0-9a-f]+ [0-9a-f]+", " ".join(args)):
             cr3 = regs["cr3"] if args[2] == "own" else None
             third = range(int(args[3], 16), int(args[4], 16) + 1)
-            self.stops.append(Stop(int(args[0]), int(args[1], 16), cr3, third))
+            wanted = self.stops if word == "stop" else self.leaves
+            wanted.append(Stop(int(args[0]), int(args[1], 16), cr3, third))
             self.place()
         elif word in ("answer", "go") and len(args) == 1 and int(args[0]) in self.frozen:
             if word == "answer":
@@ -128,6 +133,7 @@ class Freezer:
         self.stub.write(self.page + ANSWER, struct.pack("<I", answer))
 
     def thaw(self, cpu):
+        """From the place where it stands; or it is answering, and is on its way already."""
         standing = cpu not in self.answering
         del self.frozen[cpu]
         self.answering.discard(cpu)
@@ -138,6 +144,7 @@ class Freezer:
     def clear(self):
         self.failed = False
         self.stops.clear()
+        self.leaves.clear()
         for cpu in list(self.frozen):
             self.thaw(cpu)
         self.place()

@@ -128,6 +128,15 @@ class Stub:
         values["cr3"] = struct.unpack_from("<Q", data, CR3)[0] & ~0xfff
         return values
 
+    def leave_function(self, cpu, regs):
+        """Back to the caller, from its first instruction: as if it did nothing."""
+        self.expect(f"Hgp1.{cpu + 1:x}")
+        self.expect("Qqemu.PhyMemMode:0")
+        back = self.read(regs["rsp"], 8)
+        self.expect("Qqemu.PhyMemMode:1")
+        self.expect(f"P10={back.hex()}")
+        self.expect(f"P7={struct.pack('<Q', regs['rsp'] + 8).hex()}")
+
     def breakpoint(self, addr, there):
         self.expect(f"{'Z' if there else 'z'}1,{addr:x},1")
 

@@ -16,7 +16,7 @@
  * is waited for what must not come. */
 #define COMES_S		300
 #define WAITS_MS	150
-#define WAITS_ANSWERS	8
+#define WAITS_ANSWERS	4
 
 /* The page that freezer.py reads and writes, by its physical address. */
 static struct {
@@ -39,6 +39,7 @@ static const char *const names[] = {
 	"exit_mmap", "remove_migration_ptes", "try_grab_folio_fast",
 	"pte_free_defer", "tlb_finish_mmu", "ptr_shim_vma_meets",
 	"do_swap_page", "do_exit", "tlb_remove_table_sync_one",
+	"flush_tlb_before_set_pmd",
 };
 
 #define PLACES	(sizeof(names) / sizeof(names[0]))
@@ -116,7 +117,8 @@ void symbols_read(void)
 	fclose(f);
 }
 
-void stop_at(int cpu, const char *symbol, bool any, const void *in_table)
+static void want(const char *what, int cpu, const char *symbol, bool any,
+		 const void *in_table)
 {
 	unsigned long low = in_table ? (uintptr_t)in_table & ~(TABLE - 1) : 0;
 	unsigned long high = in_table ? low + TABLE - 1 : -1UL;
@@ -128,9 +130,19 @@ void stop_at(int cpu, const char *symbol, bool any, const void *in_table)
 		if (!strcmp(places[i].name, symbol))
 			addr = places[i].addr;
 	CHECK(addr, "there is no symbol %s", symbol);
-	snprintf(text, sizeof(text), "stop %d %lx %s %lx %lx", cpu, addr,
+	snprintf(text, sizeof(text), "%s %d %lx %s %lx %lx", what, cpu, addr,
 		 any ? "any" : "own", low, high);
 	tell_host(text);
+}
+
+void stop_at(int cpu, const char *symbol, bool any, const void *in_table)
+{
+	want("stop", cpu, symbol, any, in_table);
+}
+
+void leave_out(int cpu, const char *symbol)
+{
+	want("leave", cpu, symbol, false, NULL);
 }
 
 bool standing(int cpu)
