@@ -3,9 +3,9 @@
 guest wants it (tests/races/stop.c): it calls a function with a breakpoint, race_marker(), whose
 argument is the physical address of a page with what it wants; the answer goes into the same page.
 
-    stop CPU ADDRESS own|any LOW HIGH  freeze that CPU when it comes there; own: only in the
-                            address space that asks; LOW to HIGH: what its third argument is
-    leave CPU ADDRESS own|any LOW HIGH  the same, but the function returns at once, each time
+    stop CPU ADDRESS own|any REGISTER LOW HIGH  freeze that CPU when it comes there; own: only in
+                            the address space that asks, LOW to HIGH: only if that argument is
+    leave CPU ADDRESS own|any REGISTER LOW HIGH  the same, but the function returns at once, each time
     answer CPU              let it handle its interrupts, and stop at the same place again
     go CPU                  let it go on
     clear                   forget all that was wanted, let all go on
@@ -22,19 +22,22 @@ DONE, REFUSED = 1, 2
 # A guest in which nothing was asked for so long while a CPU stands still is held up.
 PATIENCE = 600
 
+WANTED = r"\d+ [0-9a-f]+ (own|any) (rsi|rdx) [0-9a-f]+ [0-9a-f]+"
+
 Frozen = namedtuple("Frozen", "addr rsp")
 
 
 class Stop:
-    def __init__(self, cpu, addr, cr3, third):
-        self.cpu, self.addr, self.cr3, self.third = cpu, addr, cr3, third
+    def __init__(self, cpu, addr, cr3, register, values):
+        self.cpu, self.addr, self.cr3 = cpu, addr, cr3
+        self.register, self.values = register, values
 
     def fits(self, cpu, regs):
         if cpu != self.cpu or regs["rip"] != self.addr:
             return False
         if self.cr3 is not None and self.cr3 != regs["cr3"]:
             return False
-        return regs["rdx"] in self.third
+        return regs[self.register] in self.values
 
 
 class Freezer:
@@ -115,11 +118,11 @@ class Freezer:
         self.trace(text)
         word, *args = text.split()
         answer = DONE
-        if word in ("stop", "leave") and re.fullmatch(r"\d+ [0-9a-f]+ (own|any) [0-9a-f]+ [0-9a-f]+", " ".join(args)):
+        if word in ("stop", "leave") and re.fullmatch(WANTED, " ".join(args)):
             cr3 = regs["cr3"] if args[2] == "own" else None
-            third = range(int(args[3], 16), int(args[4], 16) + 1)
+            values = range(int(args[4], 16), int(args[5], 16) + 1)
             wanted = self.stops if word == "stop" else self.leaves
-            wanted.append(Stop(int(args[0]), int(args[1], 16), cr3, third))
+            wanted.append(Stop(int(args[0]), int(args[1], 16), cr3, args[3], values))
             self.place()
         elif word in ("answer", "go") and len(args) == 1 and int(args[0]) in self.frozen:
             if word == "answer":

@@ -43,8 +43,8 @@ static bool wanted(const struct race *race)
 
 static const struct race *themes(int i)
 {
-	const struct race *all[] = { window_races, zap_race_list(), walk_races,
-		scan_race_list(), unmap_races, unload_races, NULL };
+	const struct race *all[] = { window_races, walk_races, unmap_races,
+		zap_race_list(), scan_race_list(), unload_races, NULL };
 
 	return all[i];
 }

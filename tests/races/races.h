@@ -33,8 +33,8 @@ const struct race *scan_race_list(void);
 
 /*
  * stop.c: the host. A symbol of the kernel or the module; any: in whatever address
- * space, else in that of the caller; in_table: only if the third argument is an
- * address of the same table.
+ * space, else in that of the caller; in_table: only if its argument, the third one
+ * or lock_vma_under_rcu()'s second one, is an address of the same table.
  */
 void host_ready(void);
 void symbols_read(void);
@@ -72,7 +72,6 @@ struct meeting {
 	void (*first)(void);		/* done by the one who stands, or */
 	void (*start)(void);		/* what has a kernel thread come there */
 	void (*beside)(void);
-	void (*seen)(void);		/* before it is let go */
 	enum conduct conduct;
 	bool deaf;			/* it cannot answer interrupts */
 };

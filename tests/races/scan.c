@@ -29,10 +29,12 @@
 #include "beside.h"
 #include "races.h"
 
+#define LOCK_VMA	"lock_vma_under_rcu"
+
 static const struct {
 	const char *name, *symbol;
 } stops[] = {
-	{ "looked", "lock_vma_under_rcu" },
+	{ "looked", LOCK_VMA },
 	{ "covered", "ptr_shim_find_pmd" },
 	{ "pmd", "ptr_shim_pte_table" },
 	{ "locked", "ptr_shim_pmd_clear" },
@@ -40,7 +42,7 @@ static const struct {
 	{ "flushed", "ptr_shim_pte_free_defer" },
 };
 
-#define LOCKED	3
+#define LOCKED		3
 
 struct pair {
 	const struct peer *peer;
@@ -101,6 +103,7 @@ static void request_beside(void)
 	freed = freed_so_far();
 	meet(&(struct meeting) {
 		.place = stops[pair->stop].symbol,
+		.in_table = pair->stop ? NULL : table,
 		.first = request_table,
 		.beside = peer->act,
 		.conduct = conduct == 'g' ? GOES : WAITS,
@@ -140,6 +143,7 @@ static void scanner_beside(const char *symbol, bool early)
 	meet(&(struct meeting) {
 		.place = symbol,
 		.any = true,
+		.in_table = strcmp(symbol, LOCK_VMA) ? NULL : table,
 		.start = wake_scanner,
 		.beside = peer->act,
 		.conduct = GOES,
@@ -150,7 +154,7 @@ static void scanner_beside(const char *symbol, bool early)
 
 static void scanner_looked(void)
 {
-	scanner_beside("lock_vma_under_rcu", true);
+	scanner_beside(LOCK_VMA, true);
 }
 
 static void scanner_flushed(void)
@@ -178,11 +182,11 @@ static void child_with_empty_table(void)
 	int ready[2];
 	char c;
 
+	anon_area();
 	SYS(pipe(ready));
 	child = SYS(fork());
 	if (!child) {
 		pin(CONTROL);
-		anon_area();
 		mark();
 		empty_table();
 		SYS(write(ready[1], "x", 1));
@@ -199,6 +203,7 @@ static void exit_beside(const char *symbol)
 	meet(&(struct meeting) {
 		.place = symbol,
 		.any = true,
+		.in_table = strcmp(symbol, LOCK_VMA) ? NULL : table,
 		.start = wake_scanner,
 		.beside = reap_child,
 		.conduct = GOES,
@@ -208,7 +213,7 @@ static void exit_beside(const char *symbol)
 
 static void exit_looked(void)
 {
-	exit_beside("lock_vma_under_rcu");
+	exit_beside(LOCK_VMA);
 }
 
 static void exit_locked(void)

@@ -122,6 +122,7 @@ static void want(const char *what, int cpu, const char *symbol, bool any,
 {
 	unsigned long low = in_table ? (uintptr_t)in_table & ~(TABLE - 1) : 0;
 	unsigned long high = in_table ? low + TABLE - 1 : -1UL;
+	bool second = !strcmp(symbol, "lock_vma_under_rcu");
 	unsigned long addr = 0;
 	char text[128];
 	size_t i;
@@ -130,8 +131,8 @@ static void want(const char *what, int cpu, const char *symbol, bool any,
 		if (!strcmp(places[i].name, symbol))
 			addr = places[i].addr;
 	CHECK(addr, "there is no symbol %s", symbol);
-	snprintf(text, sizeof(text), "%s %d %lx %s %lx %lx", what, cpu, addr,
-		 any ? "any" : "own", low, high);
+	snprintf(text, sizeof(text), "%s %d %lx %s %s %lx %lx", what, cpu, addr,
+		 any ? "any" : "own", second ? "rsi" : "rdx", low, high);
 	tell_host(text);
 }
 
@@ -285,8 +286,6 @@ void meet(const struct meeting *m)
 	      "held up by the one who stands at %s", m->place);
 	CHECK(!ended || m->conduct != WAITS,
 	      "did not wait for the one who stands at %s", m->place);
-	if (m->seen)
-		m->seen();
 	let_go(STANDING);
 	if (m->first)
 		end(&standing_one);

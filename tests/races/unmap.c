@@ -186,7 +186,7 @@ static void wait_for_child(void)
 
 static void let_child_go(void)
 {
-	let_go(BESIDE);
+	let_go(READER);
 }
 
 static void released_at(const char *place)
@@ -198,7 +198,7 @@ static void released_at(const char *place)
 	SYS(pipe(up));
 	child = SYS(fork());
 	if (!child) {
-		pin(BESIDE);
+		pin(READER);
 		anon_area();
 		fill_rest();
 		SYS(write(up[1], "x", 1));
@@ -208,9 +208,9 @@ static void released_at(const char *place)
 	CHECK(read(up[0], &c, 1) == 1, "the child does not come up");
 	pidfd = pidfd_of(child);
 	/* It is killed, and stands before it drops its address space. */
-	stop_at(BESIDE, "do_exit", true, NULL);
+	stop_at(READER, "do_exit", true, NULL);
 	kill(child, SIGKILL);
-	while (!standing(BESIDE))
+	while (!standing(READER))
 		nap(1);
 	stop_at(STANDING, place, true, NULL);
 	begin(&standing_one, mrelease);

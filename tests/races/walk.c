@@ -28,10 +28,17 @@ static void zap_rest_only(void)
 	advise(rest, REST, MADV_DONTNEED);
 }
 
+/* The one who stands answers interrupts meanwhile, or RCU would wait for him. */
 static void reuse(void)
 {
 	grace_period();
 	use_freed_pages();
+}
+
+static void zap_and_reuse(void)
+{
+	zap_rest_only();
+	reuse();
 }
 
 static void walk_beside_zap(void)
@@ -52,9 +59,8 @@ static void walk_beside_zap(void)
 		.place = "pte_offset_map_lock",
 		.in_table = table,
 		.first = peer->act,
-		.beside = zap_rest_only,
+		.beside = zap_and_reuse,
 		.conduct = GOES,
-		.seen = reuse,
 	});
 	CHECK(counter("freed") - freed == 1, "%ld tables freed",
 	      counter("freed") - freed);
@@ -71,6 +77,12 @@ static void walk_beside_zap(void)
 static void zap_spot_too(void)
 {
 	advise(spot, table + TABLE - spot, MADV_DONTNEED);
+}
+
+static void zap_spot_and_reuse(void)
+{
+	zap_spot_too();
+	reuse();
 }
 
 static uint64_t got_by_fault;
@@ -93,9 +105,8 @@ static void swap_in_beside_zap(void)
 		.place = "pte_offset_map_lock",
 		.in_table = table,
 		.first = read_zero_or_old,
-		.beside = zap_spot_too,
+		.beside = zap_spot_and_reuse,
 		.conduct = GOES,
-		.seen = reuse,
 	});
 	CHECK(!got_by_fault, "the fault read %#lx", got_by_fault);
 	verify_zero(spot, PAGE, PAGE);
@@ -139,9 +150,8 @@ static void migrate_beside_zap(void)
 	meet(&(struct meeting) {
 		.place = "remove_migration_ptes",
 		.first = migrate_there,
-		.beside = zap_spot_too,
+		.beside = zap_spot_and_reuse,
 		.conduct = GOES,
-		.seen = reuse,
 	});
 	CHECK(counter("freed") - freed == 1, "%ld tables freed",
 	      counter("freed") - freed);
