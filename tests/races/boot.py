@@ -39,7 +39,7 @@ def marker(program):
 class Boot:
     """Runs the program in a guest; each race that ends is given to `each`."""
 
-    def __init__(self, kernel, words, each, module=None, params=(), seconds=600, trace=None):
+    def __init__(self, kernel, words, each, module=None, params=(), seconds=3600, trace=None):
         self.each, self.trace, self.freezer = each, trace, None
         self.program = programs() / "races"
         mode = "builtin" if kernel == "stock" else "module"

@@ -124,9 +124,13 @@ static void wake_scanner(void)
 	write_text(SCAN, "Y");
 }
 
-/* Whatever it was at is done when the parameter is written: it may wait. */
-static void scanner_sleeps(void)
+/* When it has done what it was at, and again when there is nothing left to do. */
+static void scanner_sleeps(long left)
 {
+	double start = now();
+
+	while (tables() != left && now() - start < 60)
+		nap(10);
 	nap(100);
 	write_text(SCAN, "N");
 	nap(100);
@@ -148,7 +152,7 @@ static void scanner_beside(const char *symbol, bool early)
 		.beside = peer->act,
 		.conduct = GOES,
 	});
-	scanner_sleeps();
+	scanner_sleeps(early ? peer->early_tables : peer->tables);
 	came_out(peer, early, freed);
 }
 
@@ -208,7 +212,7 @@ static void exit_beside(const char *symbol)
 		.beside = reap_child,
 		.conduct = GOES,
 	});
-	scanner_sleeps();
+	scanner_sleeps(tables());
 }
 
 static void exit_looked(void)

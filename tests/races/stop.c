@@ -297,17 +297,19 @@ void grace_period(void)
 	SYS(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0));
 }
 
-/* All ones: as a page table it maps what it must not, or nothing sensible. */
+/*
+ * All ones: as a page table it maps what it must not, or nothing sensible. Pages of
+ * a file, which need no page table here; it goes with the process.
+ */
 void use_freed_pages(void)
 {
-	static char *pages;
+	static char ones[64 * 1024];
+	int fd = SYS(memfd_create("ones", 0)), i;
 
-	if (!pages)
-		pages = mmap(NULL, MIB(4), PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(pages != MAP_FAILED, "mmap: %m");
-	advise(pages, MIB(4), MADV_NOHUGEPAGE);
-	memset(pages, 0xff, MIB(4));
+	memset(ones, 0xff, sizeof(ones));
+	for (i = 0; i < 64; i++)
+		CHECK(write(fd, ones, sizeof(ones)) == sizeof(ones),
+		      "memfd: %m");
 }
 
 long smaps_kb(const void *addr, const char *key)
