@@ -99,10 +99,13 @@ class Stub:
         self.send("vCont;" + ";".join(f"c:p1.{cpu + 1:x}" for cpu in sorted(cpus)))
 
     def step(self, cpu):
-        """One instruction of one CPU, without its interrupts."""
-        self.send(f"vCont;s:p1.{cpu + 1:x}")
-        if self.wait(30) is None:
-            raise Gone("a step without an end")
+        """One instruction of one CPU, without its interrupts. Another CPU that came to a breakpoint
+        at the same time as the last one reports now, and then nothing has been stepped yet."""
+        before = self.registers(cpu)["rip"]
+        while self.registers(cpu)["rip"] == before:
+            self.send(f"vCont;s:p1.{cpu + 1:x}")
+            if self.wait(30) is None:
+                raise Gone("a step without an end")
 
     def wait(self, seconds):
         """The CPU that came to a breakpoint; None if none has in time, and all run on."""

@@ -37,7 +37,7 @@ static const char *const names[] = {
 	"flush_tlb_mm_range", "pte_offset_map_lock", "pte_offset_map_rw_nolock",
 	"lock_vma_under_rcu", "ptr_shim_find_pmd", "ptr_shim_pte_table",
 	"ptr_shim_flush_range", "ptr_shim_pte_free_defer", "free_pgtables",
-	"exit_mmap", "remove_migration_ptes", "try_grab_folio_fast",
+	"exit_mmap", "folio_migrate_flags", "try_grab_folio_fast",
 	"pte_free_defer", "tlb_finish_mmu", "ptr_shim_vma_meets",
 	"do_swap_page", "do_exit", "tlb_remove_table_sync_one",
 	"flush_tlb_before_set_pmd",

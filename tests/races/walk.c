@@ -148,7 +148,7 @@ static void migrate_beside_zap(void)
 	migrating_area();
 	fill_rest();
 	meet(&(struct meeting) {
-		.place = "remove_migration_ptes",
+		.place = "folio_migrate_flags",
 		.first = migrate_there,
 		.beside = zap_spot_and_reuse,
 		.conduct = GOES,
@@ -171,7 +171,7 @@ static void migrate_beside_request(void)
 {
 	migrating_area();
 	meet(&(struct meeting) {
-		.place = "remove_migration_ptes",
+		.place = "folio_migrate_flags",
 		.first = migrate_there,
 		.beside = request_table,
 		.conduct = GOES,
@@ -191,7 +191,7 @@ static void migrate_beside_zap_of_others(void)
 	migrating_area();
 	fill_rest();
 	meet(&(struct meeting) {
-		.place = "remove_migration_ptes",
+		.place = "folio_migrate_flags",
 		.first = migrate_there,
 		.beside = zap_rest_only,
 		.conduct = GOES,
