@@ -5,10 +5,12 @@
  * Prints "ok NAME" or "not ok NAME" for each race, each time it is run.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <getopt.h>
 #include <malloc.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +123,30 @@ static void make_swap(void)
 	SYS(swapon("/dev/zram0", 0));
 }
 
+/* It may spin for a lock of one who stands: not where somebody else is to run. */
+static void pin_khugepaged(void)
+{
+	cpu_set_t set;
+	char path[280], comm[32];
+	struct dirent *entry;
+	DIR *dir = opendir("/proc");
+	FILE *f;
+
+	CHECK(dir, "/proc: %m");
+	CPU_ZERO(&set);
+	CPU_SET(READER, &set);
+	while ((entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		if (fgets(comm, sizeof(comm), f) && !strcmp(comm, "khugepaged\n"))
+			SYS(sched_setaffinity(atoi(entry->d_name), sizeof(set), &set));
+		fclose(f);
+	}
+	closedir(dir);
+}
+
 /*
  * The first huge page of a boot waits for all CPUs, so that no later one does.
  * Who collapses or looks on its own does so when a race asks for it.
@@ -139,6 +165,7 @@ static void prepare(void)
 	*(volatile char *)p = 1;
 	CHECK(smaps_kb(p, "AnonHugePages") == 2048, "there are no huge pages");
 	SYS(munmap(p, TABLE));
+	pin_khugepaged();
 	make_swap();
 	host_ready();
 	symbols_read();

@@ -256,9 +256,11 @@ void until_standing(struct actor *actor)
 bool ends_beside(struct actor *actor, bool deaf)
 {
 	int other = actor == &one_beside ? STANDING : BESIDE, answers = 0;
-	double start = now();
+	double asked = now(), start = asked;
 
 	while (!actor->done) {
+		CHECK(actor->begun || now() - asked < COMES_S,
+		      "CPU %d has other things to do", actor->cpu);
 		if (!actor->begun)
 			start = now();
 		if (now() - start > WAITS_MS / 1e3 &&
