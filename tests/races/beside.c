@@ -34,9 +34,9 @@ void anon_area(void)
 	places(map_anon(4 * TABLE));
 }
 
-static void huge_area(void)
+/* Not before there is a table: what makes it would be a huge page. */
+static void allow_huge(void)
 {
-	anon_area();
 	advise(area, 4 * TABLE, MADV_HUGEPAGE);
 }
 
@@ -172,8 +172,8 @@ const struct peer fault_peers[] = {
 	{ "write", FAULT, anon_area, NULL, write_spot, spot_is_there, 1, 1, false, 1, 0 },
 	{ "read", FAULT, anon_area, NULL, read_spot, nothing_at_spot, 1, 1, false, 1, 0 },
 	{ "populate", FAULT, anon_area, NULL, populate, spot_is_there, 1, 1, false, 1, 0 },
-	{ "huge_page", HUGE, huge_area, NULL, write_spot, huge_is_there, 1, 1, false, 1, 0 },
-	{ "huge_zero_page", HUGE, huge_area, NULL, read_spot, nothing_at_spot, 1, 1, false, 1, 0 },
+	{ "huge_page", HUGE, anon_area, NULL, write_spot, huge_is_there, 1, 1, false, 1, 0, allow_huge },
+	{ "huge_zero_page", HUGE, anon_area, NULL, read_spot, nothing_at_spot, 1, 1, false, 1, 0, allow_huge },
 	{ "process_vm_readv", FAULT, anon_area, NULL, read_by_call, nothing_at_spot, 1, 1, false, 1, 0 },
 	{ "gup_fast", FAULT, anon_area, NULL, splice_spot, nothing_at_spot, 1, 1, false, 1, 0 },
 	{ "pagemap", READ, anon_area, NULL, read_pagemap, nothing_at_spot, 0, 1, false, 0, 1 },

@@ -28,6 +28,7 @@ struct peer {
 	bool rest_gone;		/* the rest does not read zero */
 	/* If he comes before the table is unlinked, and goes through. */
 	int early_tables, early_freed;
+	void (*made)(void);	/* when the table is there */
 };
 
 extern const struct peer fault_peers[], change_peers[];

@@ -6,9 +6,12 @@ argument is the physical address of a page with what it wants; the answer goes i
     stop CPU ADDRESS own|any REGISTER LOW HIGH  freeze that CPU when it comes there; own: only in
                             the address space that asks, LOW to HIGH: only if that argument is
     leave CPU ADDRESS own|any REGISTER LOW HIGH  the same, but the function returns at once, each time
-    answer CPU              let it handle its interrupts, and stop at the same place again
     go CPU                  let it go on
     clear                   forget all that was wanted, let all go on
+
+Again and again a CPU that stands handles its interrupts, and stops at the same place, as a
+preempted thread would. Nobody in the guest has to ask for it: who asks may himself wait for one
+who waits for an answer of that CPU (a fault for a fork, and that for a flush).
 """
 import re
 import struct
@@ -21,6 +24,8 @@ TEXT, ANSWER, FROZEN, ANSWERED = 0, 256, 260, 264
 DONE, REFUSED = 1, 2
 # A guest in which nothing was asked for so long while a CPU stands still is held up.
 PATIENCE = 600
+# How often those who stand handle their interrupts.
+ANSWERS_S = 0.04
 
 WANTED = r"\d+ [0-9a-f]+ (own|any) (rsi|rdx) [0-9a-f]+ [0-9a-f]+"
 
@@ -48,6 +53,7 @@ class Freezer:
         self.breakpoints, self.page = set(), None
         # Set by who reads what the guest says, when a race has failed: nobody waits any more.
         self.failed = False
+        self.asked = self.answers = time.monotonic()
         self.place()
 
     def place(self):
@@ -62,7 +68,7 @@ class Freezer:
 
     def tell(self):
         if self.page is not None:
-            mask = sum(1 << cpu for cpu in self.frozen if cpu not in self.answering)
+            mask = sum(1 << cpu for cpu in self.frozen)
             self.stub.write(self.page + FROZEN, struct.pack("<I", mask))
 
     def run(self):
@@ -74,18 +80,23 @@ class Freezer:
             pass
 
     def turn(self):
+        now = time.monotonic()
+        if self.frozen and (self.failed or now - self.asked > PATIENCE):
+            self.trace("all go on")
+            self.clear()
+            self.tell()
+        elif now >= self.answers + ANSWERS_S:
+            self.answers = now
+            self.answering |= set(self.frozen)
         self.stub.resume(self.cpus - (set(self.frozen) - self.answering))
-        since = time.monotonic()
-        while (cpu := self.stub.wait(0.5)) is None:
-            if self.frozen and (self.failed or time.monotonic() - since > PATIENCE):
-                self.trace("all go on")
+        while (cpu := self.stub.wait(ANSWERS_S)) is None:
+            if self.frozen:
+                # What comes to a breakpoint at this moment does so again.
                 self.stub.interrupt()
-                self.clear()
-                self.tell()
                 return
         regs = self.stub.registers(cpu)
         if regs["rip"] == self.marker:
-            self.page = regs["rdi"]
+            self.page, self.asked = regs["rdi"], time.monotonic()
             self.obey(regs)
             self.stub.step(cpu)
         else:
@@ -124,11 +135,8 @@ class Freezer:
             wanted = self.stops if word == "stop" else self.leaves
             wanted.append(Stop(int(args[0]), int(args[1], 16), cr3, args[3], values))
             self.place()
-        elif word in ("answer", "go") and len(args) == 1 and int(args[0]) in self.frozen:
-            if word == "answer":
-                self.answering.add(int(args[0]))
-            else:
-                self.thaw(int(args[0]))
+        elif word == "go" and len(args) == 1 and int(args[0]) in self.frozen:
+            self.thaw(int(args[0]))
         elif word == "clear":
             self.clear()
         elif word != "hello":

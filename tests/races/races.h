@@ -42,7 +42,6 @@ void stop_at(int cpu, const char *symbol, bool any, const void *in_table);
 /* From now on the function does nothing on this CPU: a mistake made on purpose. */
 void leave_out(int cpu, const char *symbol);
 bool standing(int cpu);
-void answer_interrupts(int cpu);
 void let_go(int cpu);
 void forget_stops(void);
 
@@ -73,15 +72,15 @@ struct meeting {
 	void (*start)(void);		/* what has a kernel thread come there */
 	void (*beside)(void);
 	enum conduct conduct;
-	bool deaf;			/* it cannot answer interrupts */
 };
 void meet(const struct meeting *m);
 
 /* Waits until the CPU stands; fails if its actor comes to an end instead. NULL: a
  * kernel thread is to stand. */
 void until_standing(struct actor *actor);
-/* Until it has ended; false if it has not while the other one stood there. */
-bool ends_beside(struct actor *actor, bool deaf);
+/* Until it has ended; false if it has not while the other one stood there, and
+ * answered interrupts some times. */
+bool ends_beside(struct actor *actor);
 
 /* A grace period of RCU, and freed pages that go to somebody else. */
 void grace_period(void);

@@ -77,6 +77,8 @@ static void prepared(const struct peer *peer)
 	ask(SELF, area, TABLE, DRY);
 	mark();
 	empty_table();
+	if (peer->made)
+		peer->made();
 }
 
 static void came_out(const struct peer *peer, bool early, long freed)

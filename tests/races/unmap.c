@@ -217,7 +217,7 @@ static void released_at(const char *place)
 	until_standing(&standing_one);
 	let_child_go();
 	begin(&one_beside, wait_for_child);
-	CHECK(!ends_beside(&one_beside, false),
+	CHECK(!ends_beside(&one_beside),
 	      "the exit did not wait for process_mrelease");
 	let_go(STANDING);
 	end(&standing_one);

@@ -28,7 +28,6 @@ static void zap_rest_only(void)
 	advise(rest, REST, MADV_DONTNEED);
 }
 
-/* The one who stands answers interrupts meanwhile, or RCU would wait for him. */
 static void reuse(void)
 {
 	grace_period();
@@ -236,7 +235,6 @@ static void gup_fast_beside_zap(void)
 		.first = splice_page,
 		.beside = zap_spot_too,
 		.conduct = WAITS,
-		.deaf = true,
 	});
 	CHECK(counter("freed") - freed == 1, "%ld tables freed",
 	      counter("freed") - freed);

@@ -67,6 +67,8 @@ static void zap_beside(void)
 		peer->ready();
 	mark();
 	fill_rest();
+	if (peer->made)
+		peer->made();
 	freed = counter("freed") + counter("scan_freed");
 	meet(&(struct meeting) {
 		.place = stops[pair->stop].symbol,
