@@ -202,3 +202,23 @@ const struct peer *peer_named(const char *name)
 			return peer;
 	FAIL("nobody is named %s", name);
 }
+
+/*
+ * One of each kind: a fault, a fault for a huge page, one who reads under RCU, one
+ * with interrupts off, another zap, a look, the end of a VMA, tables that are
+ * moved, a collapse, and an entry that is not none. The others do the same to the
+ * table under the same locks, and come in the long form.
+ */
+bool stands_for_others(const struct peer *peer)
+{
+	static const char *const one_of_each[] = {
+		"write", "huge_page", "pagemap", "gup_fast", "zap", "request",
+		"munmap", "mremap_out", "collapse", "migrate",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(one_of_each) / sizeof(one_of_each[0]); i++)
+		if (!strcmp(one_of_each[i], peer->name))
+			return true;
+	return false;
+}

@@ -33,6 +33,7 @@ struct peer {
 
 extern const struct peer fault_peers[], change_peers[];
 const struct peer *each_peer(const struct peer *peer);	/* after NULL the first */
+bool stands_for_others(const struct peer *peer);
 void anon_area(void);
 void places(char *p);
 void fill_rest(void);

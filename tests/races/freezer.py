@@ -7,6 +7,8 @@ argument is the physical address of a page with what it wants; the answer goes i
                             the address space that asks, LOW to HIGH: only if that argument is
     leave CPU ADDRESS own|any REGISTER LOW HIGH  the same, but the function returns at once, each time
     go CPU                  let it go on
+    table ADDRESS           remember where the page table of that address is
+    word                    what its first word holds now
     clear                   forget all that was wanted, let all go on
 
 Again and again a CPU that stands handles its interrupts, and stops at the same place, as a
@@ -20,10 +22,12 @@ from collections import namedtuple
 
 from rsp import Gone
 
-TEXT, ANSWER, FROZEN, ANSWERED = 0, 256, 260, 264
+TEXT, ANSWER, FROZEN, ANSWERED, WORD = 0, 256, 260, 264, 280
 DONE, REFUSED = 1, 2
 # A guest in which nothing was asked for so long while a CPU stands still is held up.
 PATIENCE = 600
+# Then the trace says where all are.
+LOOK_S = 20
 # How often those who stand handle their interrupts.
 ANSWERS_S = 0.04
 
@@ -50,10 +54,10 @@ class Freezer:
         self.stub, self.marker, self.trace = stub, marker, trace or (lambda text: None)
         self.cpus = set(range(cpus))
         self.stops, self.leaves, self.frozen, self.answering = [], [], {}, set()
-        self.breakpoints, self.page = set(), None
+        self.breakpoints, self.page, self.table = set(), None, 0
         # Set by who reads what the guest says, when a race has failed: nobody waits any more.
         self.failed = False
-        self.asked = self.answers = time.monotonic()
+        self.asked = self.answers = self.looked = time.monotonic()
         self.place()
 
     def place(self):
@@ -85,6 +89,10 @@ class Freezer:
             self.trace("all go on")
             self.clear()
             self.tell()
+        elif self.frozen and now > self.asked + LOOK_S and self.looked < self.asked:
+            self.looked = now
+            for cpu in sorted(self.cpus):
+                self.trace(f"CPU {cpu} is at {self.stub.registers(cpu)['rip']:#x}")
         elif now >= self.answers + ANSWERS_S:
             self.answers = now
             self.answering |= set(self.frozen)
@@ -137,6 +145,10 @@ class Freezer:
             self.place()
         elif word == "go" and len(args) == 1 and int(args[0]) in self.frozen:
             self.thaw(int(args[0]))
+        elif word == "table" and len(args) == 1:
+            self.table = self.stub.pte_table(regs, int(args[0], 16))
+        elif word == "word":
+            self.stub.write(self.page + WORD, self.stub.read(self.table, 8))
         elif word == "clear":
             self.clear()
         elif word != "hello":

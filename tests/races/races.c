@@ -27,7 +27,7 @@ const struct race *this_race;
 static const char *patterns[16];
 static int npatterns;
 static int times = 1;
-static bool only_list;
+static bool only_list, rare_too;
 static char *bugs[16];
 static int nbugs;
 
@@ -40,7 +40,7 @@ static bool wanted(const struct race *race)
 	for (i = 0; i < npatterns; i++)
 		if (!fnmatch(patterns[i], race->name, 0))
 			return true;
-	return !npatterns;
+	return !npatterns && (rare_too || !race->rare);
 }
 
 static const struct race *themes(int i)
@@ -178,6 +178,7 @@ int main(int argc, char **argv)
 		{ "only", required_argument, NULL, 'o' },
 		{ "times", required_argument, NULL, 't' },
 		{ "bug", required_argument, NULL, 'b' },
+		{ "rare", no_argument, NULL, 'r' },
 		{ "list", no_argument, NULL, 'l' },
 		{ }
 	};
@@ -197,6 +198,8 @@ int main(int argc, char **argv)
 			times = atoi(optarg);
 		else if (c == 'b' && nbugs < 16)
 			bugs[nbugs++] = optarg;
+		else if (c == 'r')
+			rare_too = true;
 		else if (c == 'l')
 			only_list = true;
 		else

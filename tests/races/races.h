@@ -23,6 +23,7 @@ struct race {
 	void (*run)(void);
 	const void *arg;		/* for races made from a table */
 	bool everywhere;		/* also without the module */
+	bool rare;			/* only with --rare, or by name */
 };
 
 extern const struct race *this_race;
@@ -82,9 +83,9 @@ void until_standing(struct actor *actor);
  * answered interrupts some times. */
 bool ends_beside(struct actor *actor);
 
-/* A grace period of RCU, and freed pages that go to somebody else. */
-void grace_period(void);
-void use_freed_pages(void);
+/* The page of a table that is freed meanwhile goes to somebody else, for certain. */
+void remember_table(const void *addr);
+void reuse_table(void);
 
 long smaps_kb(const void *addr, const char *key);
 

@@ -6,10 +6,11 @@ import struct
 import time
 
 # Where they are in the answer to "g" for x86-64: 16 registers of 8 bytes, rip, eflags, six
-# segments of 4 bytes, three segment bases, and then cr0, cr2, cr3.
+# segments of 4 bytes, three segment bases, and then cr0, cr2, cr3, cr4.
 GENERAL = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
            "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip")
 CR3 = 17 * 8 + 7 * 4 + 3 * 8 + 2 * 8
+LA57 = 1 << 12
 
 
 class Gone(Exception):
@@ -128,7 +129,8 @@ class Stub:
         self.expect(f"Hgp1.{cpu + 1:x}")
         data = bytes.fromhex(self.ask("g").replace("x", "0"))
         values = dict(zip(GENERAL, struct.unpack_from("<17Q", data)))
-        values["cr3"] = struct.unpack_from("<Q", data, CR3)[0] & ~0xfff
+        cr3, cr4 = struct.unpack_from("<2Q", data, CR3)
+        values["cr3"], values["levels"] = cr3 & ~0xfff, 5 if cr4 & LA57 else 4
         return values
 
     def leave_function(self, cpu, regs):
@@ -142,6 +144,14 @@ class Stub:
 
     def breakpoint(self, addr, there):
         self.expect(f"{'Z' if there else 'z'}1,{addr:x},1")
+
+    def pte_table(self, regs, addr):
+        """The physical address of the table that maps addr."""
+        table = regs["cr3"]
+        for level in range(regs["levels"], 1, -1):
+            slot = table + (addr >> 12 + 9 * (level - 1) & 511) * 8
+            table = struct.unpack("<Q", self.read(slot, 8))[0] & 0xffffffffff000
+        return table
 
     def read(self, physical, length):
         return bytes.fromhex(self.ask(f"m{physical:x},{length:x}"))

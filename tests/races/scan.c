@@ -259,7 +259,7 @@ const struct race *scan_race_list(void)
 			snprintf(text[n], sizeof(text[n]), "request.%s.%s",
 				 stops[i].name, peer->name);
 			races[n] = (struct race) { text[n], request_beside,
-				&pairs[n] };
+				&pairs[n], .rare = !stands_for_others(peer) };
 			n++;
 		}
 	}

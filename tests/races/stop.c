@@ -24,6 +24,7 @@ static struct {
 	volatile uint32_t answer;
 	volatile uint32_t standing;
 	volatile uint32_t answered[CPUS];
+	volatile uint64_t word;
 } *page;
 static uint64_t page_at;
 
@@ -301,24 +302,45 @@ void meet(const struct meeting *m)
 	end(&one_beside);
 }
 
-void grace_period(void)
+void remember_table(const void *addr)
 {
-	SYS(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0));
+	char text[32];
+
+	snprintf(text, sizeof(text), "table %lx", (uintptr_t)addr);
+	tell_host(text);
 }
 
 /*
  * All ones: as a page table it maps what it must not, or nothing sensible. Pages of
- * a file, which need no page table here; it goes with the process.
+ * pipes: not movable, as page tables are, so that they come from the same free list;
+ * and no page table here is needed for them. They go with the process.
  */
-void use_freed_pages(void)
+static void use_freed_pages(void)
 {
 	static char ones[64 * 1024];
-	int fd = SYS(memfd_create("ones", 0)), i;
+	int pipes[2], i;
 
 	memset(ones, 0xff, sizeof(ones));
-	for (i = 0; i < 64; i++)
-		CHECK(write(fd, ones, sizeof(ones)) == sizeof(ones),
-		      "memfd: %m");
+	SYS(pipe(pipes));
+	SYS(fcntl(pipes[1], F_SETPIPE_SZ, 16 * sizeof(ones)));
+	for (i = 0; i < 16; i++)
+		CHECK(write(pipes[1], ones, sizeof(ones)) == sizeof(ones),
+		      "pipe: %m");
+}
+
+void reuse_table(void)
+{
+	int i;
+
+	SYS(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0));
+	for (i = 0; i < 50; i++) {
+		use_freed_pages();
+		tell_host("word");
+		if (page->word == -1UL)
+			return;
+		nap(20);
+	}
+	FAIL("the page of the table is not used again: %#lx", page->word);
 }
 
 long smaps_kb(const void *addr, const char *key)

@@ -28,16 +28,10 @@ static void zap_rest_only(void)
 	advise(rest, REST, MADV_DONTNEED);
 }
 
-static void reuse(void)
-{
-	grace_period();
-	use_freed_pages();
-}
-
 static void zap_and_reuse(void)
 {
 	zap_rest_only();
-	reuse();
+	reuse_table();
 }
 
 static void walk_beside_zap(void)
@@ -47,13 +41,13 @@ static void walk_beside_zap(void)
 	long freed;
 
 	actors();
-	use_freed_pages();
 	peer->setup();
 	if (peer->ready)
 		peer->ready();
 	mark();
 	fill_rest();
 	freed = counter("freed");
+	remember_table(table);
 	meet(&(struct meeting) {
 		.place = "pte_offset_map_lock",
 		.in_table = table,
@@ -81,7 +75,7 @@ static void zap_spot_too(void)
 static void zap_spot_and_reuse(void)
 {
 	zap_spot_too();
-	reuse();
+	reuse_table();
 }
 
 static uint64_t got_by_fault;
@@ -94,12 +88,12 @@ static void read_zero_or_old(void)
 static void swap_in_beside_zap(void)
 {
 	actors();
-	use_freed_pages();
 	anon_area();
 	mark();
 	fill(spot, PAGE, PAGE, 3);
 	swap_out(spot, PAGE);
 	fill_rest();
+	remember_table(table);
 	meet(&(struct meeting) {
 		.place = "pte_offset_map_lock",
 		.in_table = table,
@@ -130,7 +124,6 @@ static void migrating_area(void)
 	void *page;
 
 	actors();
-	use_freed_pages();
 	anon_area();
 	mark();
 	fill(spot, PAGE, PAGE, 3);
@@ -146,6 +139,7 @@ static void migrate_beside_zap(void)
 
 	migrating_area();
 	fill_rest();
+	remember_table(table);
 	meet(&(struct meeting) {
 		.place = "folio_migrate_flags",
 		.first = migrate_there,
@@ -225,7 +219,6 @@ static void gup_fast_beside_zap(void)
 	long freed = counter("freed");
 
 	actors();
-	use_freed_pages();
 	anon_area();
 	mark();
 	fill(spot, PAGE, PAGE, 3);

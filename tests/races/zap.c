@@ -102,7 +102,7 @@ const struct race *zap_race_list(void)
 			snprintf(text[n], sizeof(text[n]), "zap.%s.%s",
 				 stops[i].name, peer->name);
 			races[n] = (struct race) { text[n], zap_beside,
-				&pairs[n], false };
+				&pairs[n], .rare = !stands_for_others(peer) };
 			n++;
 		}
 	}
