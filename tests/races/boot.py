@@ -37,9 +37,11 @@ def marker(program):
 
 
 class Boot:
-    """Runs the program in a guest; each race that ends is given to `each`."""
+    """Runs the program in a guest; each race that ends is given to `each`. `options` are of
+    scripts/guest."""
 
-    def __init__(self, kernel, words, each, module=None, params=(), seconds=3600, trace=None):
+    def __init__(self, kernel, words, each, module=None, params=(), seconds=3600, trace=None,
+                 options=()):
         self.each, self.trace, self.freezer = each, trace, None
         self.program = programs() / "races"
         mode = "builtin" if kernel == "stock" else "module"
@@ -47,7 +49,7 @@ class Boot:
             path = Path(folder) / "gdb"
             command = [REPO / "scripts/guest", "--kernel", kernel, "--qemu", "new",
                        "--cpus", str(CPUS), "--memory", "1536M", "--timeout", str(seconds),
-                       "--append", "numa=fake=2",
+                       "--append", "numa=fake=2", *options,
                        *(f"--qemu-arg={word}" for word in (
                            "-chardev", f"socket,id=gdb,path={path},server=on,wait=off",
                            "-gdb", "chardev:gdb"))]
