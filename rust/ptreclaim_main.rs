@@ -62,6 +62,8 @@ struct PtReclaim {
 
 impl kernel::Module for PtReclaim {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        #[cfg(CONFIG_PTRECLAIM_SEEDED_BUGS)]
+        let seeds = sys::seeded::Seeds;
         reclaim::set_refill_interval(sys::hook::refill_jiffies());
         let stats = stats::Files::new()?;
         let hints = scan::hints::Hints::new();
@@ -81,7 +83,7 @@ impl kernel::Module for PtReclaim {
             _hints: hints,
             _stats: stats,
             #[cfg(CONFIG_PTRECLAIM_SEEDED_BUGS)]
-            _seeds: sys::seeded::Seeds,
+            _seeds: seeds,
         })
     }
 }

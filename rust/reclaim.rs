@@ -25,11 +25,13 @@ use crate::{
     },
     scan::hints,
     sys::{
+        bindings::ptr_bug,
         events::{
             self,
             Table, //
         },
         once::read_once,
+        seeded::seeded,
         time::jiffies, //
     },
 };
@@ -139,6 +141,9 @@ pub(crate) fn zap_end(zapped: ZappedTable<'_>) -> Verdict {
         return leave(&zapped, Outcome::Straddles);
     };
     let Some(lock) = zapped.try_lock_pmd() else {
+        if seeded(ptr_bug::PTR_BUG_TRYLOCK_LOST) {
+            return keep(&zapped, Outcome::PmdBusy);
+        }
         return match covered {
             Covered::ByZap => {
                 Outcome::Retried.count();

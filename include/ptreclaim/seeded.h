@@ -58,6 +58,10 @@ enum ptr_bug {
 	PTR_BUG_KSM_ZERO,
 	/* The scanner's work is left queued when the module goes. */
 	PTR_BUG_WORK_LEFT,
+	/* A table is forgotten when its PMD lock is taken. */
+	PTR_BUG_TRYLOCK_LOST,
+	/* An address space that fork() is filling is joined, and not left again. */
+	PTR_BUG_JOIN_LEAK,
 	PTR_BUGS,
 };
 

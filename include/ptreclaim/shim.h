@@ -139,6 +139,14 @@ unsigned long ptreclaim_shrink(int nid, struct mem_cgroup *memcg, unsigned long 
 unsigned long ptreclaim_before_oom(void);
 long ptreclaim_ioctl(unsigned int cmd, unsigned long arg);
 
+#ifdef CONFIG_FAIL_FUNCTION
+/* helpers/forced.c: true, unless a test has it go the other way; any context. */
+bool ptr_shim_may_try_mmap(void);
+bool ptr_shim_may_lock_vma(void);
+bool ptr_shim_may_join(void);
+bool ptr_shim_may_have_slot(void);
+#endif
+
 #ifdef PTRECLAIM_SEEDED_BUGS
 /* helpers/seeded.c: when the module goes; may sleep. */
 void ptr_shim_unseed(void);

@@ -5,8 +5,11 @@
  *
  * The exports are weak: on a kernel without them the module must get as far as
  * saying so. ptr_shim_hook_start() refuses before any of them is called.
+ *
+ * Tests have what is marked by ALLOW_ERROR_INJECTION() say no.
  */
 #include <linux/delay.h>
+#include <linux/error-injection.h>
 #include <linux/hugetlb_inline.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
@@ -43,6 +46,7 @@ bool ptr_shim_trylock(spinlock_t *lock)
 	}
 	return spin_trylock(lock);
 }
+ALLOW_ERROR_INJECTION(ptr_shim_trylock, NULL);
 
 void ptr_shim_lock(spinlock_t *lock)
 {
@@ -82,6 +86,7 @@ pmd_t *ptr_shim_find_pmd(struct mm_struct *mm, unsigned long addr)
 		return NULL;
 	return pmd_offset_lockless(pudp, pud, addr);
 }
+ALLOW_ERROR_INJECTION(ptr_shim_find_pmd, NULL);
 
 /* Whether a VMA does, and none of hugetlb. mmap_lock is held, so that stays so. */
 bool ptr_shim_vma_meets(struct mm_struct *mm, unsigned long start, unsigned long end)
@@ -97,6 +102,7 @@ bool ptr_shim_vma_meets(struct mm_struct *mm, unsigned long start, unsigned long
 	}
 	return meets;
 }
+ALLOW_ERROR_INJECTION(ptr_shim_vma_meets, NULL);
 
 /*
  * The PMD lock is held: what @pmd points to stays. NULL if that is no PTE
@@ -111,6 +117,7 @@ pte_t *ptr_shim_pte_table(struct mm_struct *mm, pmd_t *pmd, spinlock_t **ptl)
 	*ptl = pte_lockptr(mm, &pmdval);
 	return (pte_t *)pmd_page_vaddr(pmdval);
 }
+ALLOW_ERROR_INJECTION(ptr_shim_pte_table, NULL);
 
 /* Both locks are held and the table is empty. */
 void ptr_shim_pmd_clear(pmd_t *pmd)

@@ -3,6 +3,7 @@
  * What scans need of mm beside rust/helpers/pgtable.c: page tables looked at
  * without locks, zero pages, and which address spaces there are.
  */
+#include <linux/error-injection.h>
 #include <linux/irqflags.h>
 #include <linux/ksm.h>
 #include <linux/maple_tree.h>
@@ -176,6 +177,7 @@ bool ptr_shim_mm_dying(struct mm_struct *mm)
 	return atomic_read(&mm->mm_users) == 1 || mm_flags_test(MMF_OOM_SKIP, mm) ||
 	       mm_flags_test(MMF_UNSTABLE, mm);
 }
+ALLOW_ERROR_INJECTION(ptr_shim_mm_dying, TRUE);
 
 /* Off until ptr_shim_irq_restore(). */
 unsigned long ptr_shim_irq_save(void)
@@ -200,6 +202,7 @@ bool ptr_shim_mm_complete(struct mm_struct *mm)
 {
 	return mt_in_rcu(&mm->mm_mt);
 }
+ALLOW_ERROR_INJECTION(ptr_shim_mm_complete, NULL);
 
 /* About as many threads may be in a fault. */
 unsigned int ptr_shim_mm_users(struct mm_struct *mm)

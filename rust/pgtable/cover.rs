@@ -13,6 +13,7 @@ use crate::{
             self,
             ptr_bug, //
         },
+        forced,
         seeded::seeded,
     },
 };
@@ -48,6 +49,9 @@ impl<'a> Cover<'a> {
     /// The lock of the VMA that the table at `addr` lies in entirely. `None` if there is none, or
     /// it is locked for writing. Never waits.
     pub(crate) fn vma(mm: &'a MmWithUser, addr: usize) -> Option<Self> {
+        if !forced::may_lock_vma() {
+            return None;
+        }
         let cover = Self::Vma {
             mm,
             vma: mm.lock_vma_under_rcu(addr)?,
@@ -57,6 +61,9 @@ impl<'a> Cover<'a> {
 
     /// `mmap_lock`, if nobody has it for writing. Never waits.
     pub(crate) fn try_mmap(mm: &'a MmWithUser) -> Option<Self> {
+        if !forced::may_try_mmap() {
+            return None;
+        }
         let guard = mm.mmap_read_trylock()?;
         Some(Self::Mmap { mm, _guard: guard })
     }

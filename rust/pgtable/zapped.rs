@@ -29,6 +29,7 @@ use crate::sys::{
         vm_area_struct,
         zap_details, //
     },
+    forced::may_try_mmap,
     mm,
     seeded::seeded, //
 };
@@ -270,6 +271,9 @@ impl ZappedTable<'_> {
         };
         if start <= self.start() && end - self.start() >= PMD_SIZE {
             return Some(Covered::ByZap);
+        }
+        if !may_try_mmap() {
+            return None;
         }
         // SAFETY: Only `madvise()` zaps under a VMA lock, and whoever calls that has a reference to
         // `mm_users`.

@@ -7,6 +7,7 @@
 
 use super::ledger::Ledger;
 use crate::sys::{
+    forced::may_have_slot,
     mm::{
         self,
         MmSlot,
@@ -143,6 +144,9 @@ fn home(mm: &Mm) -> usize {
 
 #[cold]
 fn find_room(mm: &Mm, first: usize) -> bool {
+    if !may_have_slot() {
+        return false;
+    }
     for nth in 0..NEIGHBOURS {
         let Some(slot) = TABLE.get((first + nth) % SLOTS) else {
             break;

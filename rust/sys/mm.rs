@@ -8,6 +8,7 @@ use super::{
         mm_struct,
         ptr_bug, //
     },
+    forced::may_join,
     once::read_once,
     seeded::seeded, //
 };
@@ -176,6 +177,9 @@ unsafe fn join_whatever(mm: &Mm) -> ARef<MmWithUser> {
 /// Takes part in an address space, if it still has users, and is not just being made by `fork()`.
 /// What is dropped last is torn down by somebody else, so it may be dropped in any context.
 pub(crate) fn join(mm: &Mm) -> Option<ARef<MmWithUserAsync>> {
+    if !may_join() {
+        return None;
+    }
     let mm = if seeded(ptr_bug::PTR_BUG_NO_USERS) {
         // SAFETY: None: this is the mistake.
         unsafe { join_whatever(mm) }
@@ -184,7 +188,12 @@ pub(crate) fn join(mm: &Mm) -> Option<ARef<MmWithUserAsync>> {
     };
     let mm = MmWithUser::into_mmput_async(mm);
     // SAFETY: Reads a flag.
-    unsafe { bindings::ptr_shim_mm_complete(mm.as_raw()) }.then_some(mm)
+    let complete = unsafe { bindings::ptr_shim_mm_complete(mm.as_raw()) };
+    if !complete && seeded(ptr_bug::PTR_BUG_JOIN_LEAK) {
+        core::mem::forget(mm);
+        return None;
+    }
+    complete.then_some(mm)
 }
 
 /// About how many threads use it.

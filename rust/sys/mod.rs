@@ -6,6 +6,7 @@
 pub(crate) mod counters;
 pub(crate) mod device;
 pub(crate) mod events;
+pub(crate) mod forced;
 pub(crate) mod hook;
 pub(crate) mod mm;
 pub(crate) mod once;

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What becomes of page tables when something fails: an allocation, a trylock, a
+ * limit, the process itself. Each case is a process in a cgroup of its own; at the
+ * end none of them may have a table or a page left.
+ */
+#define _GNU_SOURCE
+#include <fnmatch.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "faults.h"
+
+/* The first ones are without the module, and load it themselves. */
+static const struct test_case *const themes[] = {
+	load_cases, alloc_zap_cases, alloc_fill_cases, alloc_map_cases,
+	alloc_module_cases, forced_cases, forced_scan_cases, random_cases,
+	limit_cases, kill_cases,
+};
+
+unsigned int rounds = 40;
+uint64_t seed;
+const char *ko;
+
+static const char *only = "*";
+static int passed, failed;
+
+uint64_t dice(void)
+{
+	/* splitmix64 */
+	uint64_t z = seed += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+bool percent(unsigned int n)
+{
+	return dice() % 100 < n;
+}
+
+static void result(bool good, const char *name, const char *expects)
+{
+	if (good)
+		passed++;
+	else
+		failed++;
+	printf("%sok %s # %s\n", good ? "" : "not ", name, expects);
+	fflush(stdout);
+}
+
+static void run(const struct test_case *c)
+{
+	const char *group = group_make(c->name);
+	double start = now();
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		setpgid(0, 0);
+		alarm(300 + 4 * rounds);
+		group_join(group);
+		thp(false);
+		c->run();
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		status = -1;
+	if (status > 0 && WIFSIGNALED(status))
+		note("%s", WTERMSIG(status) == SIGALRM ? "took too long" :
+		     strsignal(WTERMSIG(status)));
+	if (!group_kill(group)) {
+		note("FAILED: somebody does not die");
+		status = -1;
+	}
+	unforce();
+	note("%s took %.1f s", c->name, now() - start);
+	result(!status, c->name, c->expects);
+}
+
+/* Each allocation counts, whatever it may do and however large it is. */
+static void prepare(void)
+{
+	static const char *const off[] = {
+		"failslab/ignore-gfp-wait", "fail_page_alloc/ignore-gfp-wait",
+		"fail_page_alloc/ignore-gfp-highmem",
+	};
+	char path[96];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(off) / sizeof(*off); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", off[i]);
+		write_text(path, "N");
+	}
+	write_text("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	write_text("/sys/kernel/debug/failslab/verbose", "0");
+	write_text("/sys/kernel/debug/fail_page_alloc/verbose", "0");
+	if (access(SCAN, F_OK))
+		return;
+	write_text(SCAN, "N");
+	write_text("/sys/module/ptreclaim/parameters/scan_interval_ms", "10");
+	write_text("/sys/module/ptreclaim/parameters/scan_age_ms", "0");
+	write_text("/sys/module/ptreclaim/parameters/scan_budget_us", "60000000");
+}
+
+static void usage(int status)
+{
+	printf("usage: faults [--rounds N] [--seed N] [--patience SECONDS] [--ko MODULE] "
+	       "[--only PATTERN] [--list]\n");
+	exit(status);
+}
+
+int main(int argc, char **argv)
+{
+	const struct test_case *c;
+	long before, after;
+	unsigned int i;
+	int arg;
+	bool list = false;
+
+	/* The same addresses every time, hence the same tables. */
+	if (!(personality(0xffffffff) & ADDR_NO_RANDOMIZE) &&
+	    personality(ADDR_NO_RANDOMIZE) != -1)
+		execv("/proc/self/exe", argv);
+	patience = 20;
+	seed = time(NULL);
+	for (arg = 1; arg < argc; arg++) {
+		const char *value = argv[arg + 1];
+
+		if (!strcmp(argv[arg], "--list")) {
+			list = true;
+			continue;
+		}
+		if (!value)
+			usage(2);
+		if (!strcmp(argv[arg], "--rounds"))
+			rounds = atoi(value);
+		else if (!strcmp(argv[arg], "--seed"))
+			seed = strtoull(value, NULL, 0);
+		else if (!strcmp(argv[arg], "--patience"))
+			patience = atof(value);
+		else if (!strcmp(argv[arg], "--ko"))
+			ko = value;
+		else if (!strcmp(argv[arg], "--only"))
+			only = value;
+		else
+			usage(2);
+		arg++;
+	}
+	/* Those who load the module want it, and no others do. */
+	#define WANTED(c)	(!fnmatch(only, (c)->name, 0) &&	\
+				 !ko == !!fnmatch("faults.load.*", (c)->name, 0))
+	for (i = 0; list && i < sizeof(themes) / sizeof(*themes); i++)
+		for (c = themes[i]; c->name; c++)
+			printf("%-36s %s\n", c->name, c->expects);
+	if (list)
+		return 0;
+	note("seed %#lx", seed);
+	groups_begin();
+	prepare();
+	before = read_number("/proc/vmstat", "nr_page_table_pages");
+	for (i = 0; i < sizeof(themes) / sizeof(*themes); i++)
+		for (c = themes[i]; c->name; c++)
+			if (WANTED(c))
+				run(c);
+	result(groups_have_no_tables(), "faults.back.tables",
+	       "no table is left in the cgroups of the cases");
+	result(groups_have_no_charge(), "faults.back.charge",
+	       "nothing else is charged to them");
+	after = read_number("/proc/vmstat", "nr_page_table_pages");
+	note("nr_page_table_pages: %ld, %ld before", after, before);
+	/* The kernel keeps its own: of stacks, and KASAN's shadow of them; of modules. */
+	if (!ko)
+		result(after < before + 64, "faults.back.system",
+		       "nr_page_table_pages is back");
+	printf("Ran %d tests: passed: %d, failed: %d\n", passed + failed, passed, failed);
+	return failed ? 1 : 0;
+}

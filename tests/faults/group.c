@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A cgroup for each case: it pays for the tables of the case's processes, and for
+ * no others. They are looked at when all cases are through, since a cgroup's
+ * numbers are up to two seconds old, and what RCU frees takes its time.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "faults.h"
+
+#define ROOT		"/sys/fs/cgroup"
+#define OURS		ROOT "/faults"
+#define GROUPS		96
+/* Seconds; what has leaked does not come back however long one waits. */
+#define SETTLE		30
+
+static char names[GROUPS][96];
+static int nr;
+
+void groups_begin(void)
+{
+	write_text(ROOT "/cgroup.subtree_control", "+memory");
+	if (mkdir(OURS, 0755) && errno != EEXIST)
+		FAIL(OURS ": %m");
+	write_text(OURS "/cgroup.subtree_control", "+memory");
+}
+
+const char *group_make(const char *name)
+{
+	CHECK(nr < GROUPS, "too many groups");
+	snprintf(names[nr], sizeof(names[nr]), OURS "/%s", name);
+	if (mkdir(names[nr], 0755) && errno != EEXIST)
+		FAIL("%s: %m", names[nr]);
+	return names[nr++];
+}
+
+void group_write(const char *group, const char *file, const char *text)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	write_text(path, text);
+}
+
+long group_read(const char *group, const char *file, const char *key)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/%s", group, file);
+	return read_number(path, key);
+}
+
+void group_join(const char *group)
+{
+	group_write(group, "cgroup.procs", "0");
+}
+
+bool group_kill(const char *group)
+{
+	double end = now() + SETTLE;
+
+	group_write(group, "cgroup.kill", "1");
+	while (group_read(group, "cgroup.events", "populated") > 0) {
+		if (now() > end)
+			return false;
+		nap(20);
+	}
+	return true;
+}
+
+bool groups_have_no_tables(void)
+{
+	double end = now() + SETTLE;
+	bool good = true;
+	long n = 0;
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		while ((n = group_read(names[i], "memory.stat", "pagetables")) &&
+		       now() < end)
+			nap(200);
+		if (n)
+			note("FAILED: %s: %ld tables are left", names[i],
+			     n / (long)PAGE);
+		good &= !n;
+	}
+	return good;
+}
+
+/* Nobody is left in it: reclaim of all there is, and of what CPUs have in stock. */
+static long charge(const char *group)
+{
+	group_write(group, "memory.max", "0");
+	return group_read(group, "memory.current", NULL);
+}
+
+bool groups_have_no_charge(void)
+{
+	double end = now() + SETTLE;
+	bool good = true;
+	long n = 0;
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		while ((n = charge(names[i])) && now() < end)
+			nap(500);
+		if (n)
+			note("FAILED: %s: %ld kB are charged", names[i], n / 1024);
+		good &= !n;
+		rmdir(names[i]);
+	}
+	return good;
+}

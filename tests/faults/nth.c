@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Each allocation fails in turn. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "faults.h"
+#include "request.h"
+
+static int nth_fd = -1;
+
+/* A process of a fork() has its parent's file, of the parent's thread. */
+void nth_reopen(void)
+{
+	if (nth_fd >= 0)
+		close(nth_fd);
+	nth_fd = SYS(open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC));
+}
+
+void nth_begin(unsigned int n)
+{
+	char text[16];
+	int len;
+
+	if (nth_fd < 0)
+		nth_reopen();
+	len = snprintf(text, sizeof(text), "%u", n);
+	CHECK(pwrite(nth_fd, text, len, 0) == len, "fail-nth: %m");
+}
+
+unsigned int nth_end(void)
+{
+	char text[16] = "";
+
+	CHECK(pread(nth_fd, text, sizeof(text) - 1, 0) > 0, "fail-nth: %m");
+	CHECK(pwrite(nth_fd, "0", 1, 0) == 1, "fail-nth: %m");
+	return strtoul(text, NULL, 10);
+}
+
+unsigned int nth_of(pid_t pid)
+{
+	char path[64];
+	long n;
+
+	snprintf(path, sizeof(path), "/proc/%d/fail-nth", pid);
+	n = read_number(path, NULL);
+	CHECK(n >= 0, "%s: %m", path);
+	return n;
+}
+
+static bool hit(const struct sweep *s, unsigned int n, bool *failed)
+{
+	unsigned int left;
+	int ret;
+
+	s->make();
+	if (!s->left)
+		nth_begin(n);
+	else
+		nth_begin(0);
+	ret = s->act();
+	left = s->left ? s->left() : nth_end();
+	*failed = ret;
+	CHECK(!ret || !left || n == NTH_NEVER,
+	      "failed with %s, and no allocation had", strerror(-ret));
+	s->look(ret);
+	CHECK(!tables(), "%ld tables are left of the round in which allocation %u failed",
+	      tables(), n);
+	return !left;
+}
+
+unsigned int sweep_nth;
+
+void sweep(const struct sweep *s)
+{
+	unsigned int n, hits = 0, errors = 0;
+	bool failed;
+
+	/* Once without: what a process has only once is there afterwards. */
+	mark();
+	sweep_nth = NTH_NEVER;
+	s->make();
+	s->look(s->act());
+	mark();
+	for (n = 1; n < NTH_NEVER; n++) {
+		sweep_nth = n;
+		if (!hit(s, n, &failed))
+			break;
+		hits++;
+		errors += failed;
+	}
+	note("%u allocations made to fail, %u of them with an error", hits,
+	     errors);
+	CHECK(hits >= s->least, "only %u allocations were made to fail, not %u",
+	      hits, s->least);
+}
+
+void reclaimed_at(const char *file, int line, const void *p, size_t len)
+{
+	struct ptreclaim_request r = ask_at(file, line, SELF, p, len, ZEROES);
+
+	if (r.freed != r.empty + r.zero_only)
+		fail_at(file, line,
+			"%llu of %llu empty tables freed, %llu busy, %llu without a VMA",
+			r.freed, r.empty + r.zero_only,
+			r.kept[PTRECLAIM_KEPT_BUSY], r.kept[PTRECLAIM_KEPT_NO_VMA]);
+	r = ask_at(file, line, SELF, p, len, ZEROES | DRY);
+	if (r.empty || r.zero_only)
+		fail_at(file, line, "%llu tables are empty, %llu have zero pages",
+			r.empty, r.zero_only);
+}
