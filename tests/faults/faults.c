@@ -136,6 +136,8 @@ int main(int argc, char **argv)
 	for (arg = 1; arg < argc; arg++) {
 		const char *value = argv[arg + 1];
 
+		if (!strcmp(argv[arg], "--nothing"))
+			return 0;
 		if (!strcmp(argv[arg], "--list")) {
 			list = true;
 			continue;

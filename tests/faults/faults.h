@@ -31,6 +31,9 @@ void nth_reopen(void);
 
 #define NTH_NEVER	1000000U
 
+/* The n of this round, for those who begin it themselves. */
+extern unsigned int sweep_nth;
+
 /*
  * The first allocation of @act fails, then the second, until there is none more.
  * Each round makes what it needs, and leaves no table.
@@ -41,7 +44,7 @@ struct sweep {
 	/* What has become of it. When @act failed, it is tried again here. */
 	void (*look)(int ret);
 	/* Instead of nth_end() after @act, if it is not this thread's. */
-	unsigned int (*left)(void);
+	unsigned int (*rest)(void);
 	/* With fewer sites than that it tests nothing. */
 	unsigned int least;
 };

@@ -11,6 +11,8 @@
 #include "faults.h"
 #include "request.h"
 
+unsigned int sweep_nth;
+
 static int nth_fd = -1;
 
 /* A process of a fork() has its parent's file, of the parent's thread. */
@@ -58,12 +60,10 @@ static bool hit(const struct sweep *s, unsigned int n, bool *failed)
 	int ret;
 
 	s->make();
-	if (!s->left)
+	if (!s->rest)
 		nth_begin(n);
-	else
-		nth_begin(0);
 	ret = s->act();
-	left = s->left ? s->left() : nth_end();
+	left = s->rest ? s->rest() : nth_end();
 	*failed = ret;
 	CHECK(!ret || !left || n == NTH_NEVER,
 	      "failed with %s, and no allocation had", strerror(-ret));
@@ -72,8 +72,6 @@ static bool hit(const struct sweep *s, unsigned int n, bool *failed)
 	      tables(), n);
 	return !left;
 }
-
-unsigned int sweep_nth;
 
 void sweep(const struct sweep *s)
 {

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A decision of a scan goes the other way, for as long as one likes: nothing is
+ * freed that must not be, nothing is forgotten, and afterwards it catches up.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "faults.h"
+#include "leftovers.h"
+#include "request.h"
+
+/* Switched on until it has failed so often. */
+static void scanned_in_vain(long times, long want)
+{
+	double end = now() + patience;
+
+	write_text(SCAN, "Y");
+	while (forced_so_far() < times) {
+		CHECK(now() < end, "it failed only %ld times", forced_so_far());
+		nap(20);
+	}
+	write_text(SCAN, "N");
+	CHECK(tables() == want, "%ld tables are left, not %ld", tables(), want);
+}
+
+static char *leftover(char *(*make)(void))
+{
+	char *p;
+
+	mark();
+	p = make();
+	CHECK(tables() == NR, "%ld tables", tables());
+	counters_mark();
+	return p;
+}
+
+/* Without VMA locks there is mmap_lock. */
+static void vma_lock(void)
+{
+	char *p = leftover(truncate_shared);
+
+	force("ptr_shim_may_lock_vma", 100);
+	background(0);
+	CHECK(unforce() >= NR, "it hardly failed");
+	grew("scan_freed", NR);
+	verify_zero(p, SIZE, KIB(64));
+}
+
+/* Without either they wait; those who may wait themselves do. */
+static void both_locks(void)
+{
+	char *p = leftover(truncate_shared), *q;
+	struct ptreclaim_request r;
+
+	force("ptr_shim_may_lock_vma", 100);
+	force("ptr_shim_may_try_mmap", 100);
+	scanned_in_vain(4 * NR, NR);
+	grew("scan_busy", NR);
+	r = ask(SELF, p, SIZE, 0);
+	CHECK(r.freed == NR, "%llu freed on request", r.freed);
+	CHECK(!tables(), "%ld tables are left", tables());
+
+	q = leftover(zero_pages);
+	r = ask(SELF, q, SIZE, ZEROES | DRY);
+	CHECK(r.zero_only == NR && r.kept[PTRECLAIM_KEPT_BUSY] == NR,
+	      "a look that may not wait says %llu of %llu are busy",
+	      r.kept[PTRECLAIM_KEPT_BUSY], r.zero_only);
+	unforce();
+	background(0);
+	verify_zero(q, SIZE, KIB(64));
+}
+
+/* Some of the time: it takes more rounds. */
+static void sometimes(void)
+{
+	char *p = leftover(straddling), *q = zero_pages();
+	const char *const *d;
+
+	for (d = decisions; *d; d++)
+		force(*d, 30);
+	/* Not patience(): who lost his slot is back after ten seconds at most. */
+	patience += 10;
+	background(0);
+	CHECK(unforce() > NR, "it hardly failed");
+	verify_zero(p, SIZE, KIB(64));
+	verify_zero(q, SIZE, KIB(64));
+}
+
+static void not_joined(const char *function)
+{
+	char *p = leftover(truncate_shared);
+
+	force(function, 100);
+	scanned_in_vain(5, NR);
+	unforce();
+	background(0);
+	verify_zero(p, SIZE, KIB(64));
+}
+
+static void join(void)
+{
+	not_joined("ptr_shim_may_join");
+}
+
+/* As if fork() were at work: joined, and left at once. */
+static void incomplete(void)
+{
+	not_joined("ptr_shim_mm_complete");
+}
+
+/* Seen without a lock, and gone when it is locked. */
+static void gone(const char *function, char *(*make)(void), const char *reason)
+{
+	char *p = leftover(make);
+	struct ptreclaim_request r;
+
+	force(function, 100);
+	scanned_in_vain(NR, NR);
+	grew(reason, 1);
+	r = ask(SELF, p, SIZE, 0);
+	CHECK(!r.freed && r.empty == NR && r.kept[PTRECLAIM_KEPT_BUSY] +
+	      r.kept[PTRECLAIM_KEPT_NO_VMA] == NR, "%llu freed, %llu busy, %llu without a VMA",
+	      r.freed, r.kept[PTRECLAIM_KEPT_BUSY], r.kept[PTRECLAIM_KEPT_NO_VMA]);
+	unforce();
+	background(0);
+	verify_zero(p, SIZE, KIB(64));
+}
+
+static void no_table(void)
+{
+	gone("ptr_shim_pte_table", truncate_shared, "scan_busy");
+}
+
+static void no_pmd(void)
+{
+	gone("ptr_shim_find_pmd", truncate_shared, "scan_busy");
+}
+
+/* A munmap() that is about to free it. */
+static void no_vma(void)
+{
+	gone("ptr_shim_vma_meets", straddling, "scan_no_vma");
+}
+
+/* No slot is free: all processes are looked at, when ten seconds have passed. */
+static void no_slot(void)
+{
+	char *p;
+
+	/* Nobody knows of this process yet, or what it had is done with. */
+	mark();
+	background(0);
+	nap(200);
+	force("ptr_shim_may_have_slot", 100);
+	p = leftover(truncate_shared);
+	scanned_in_vain(1, NR);
+	CHECK(unforce() > 0, "there was no hint");
+	patience += 10;
+	background(0);
+	verify_zero(p, SIZE, KIB(64));
+}
+
+/* On its way out it is left alone, and what was done until then is told. */
+static void dying(void)
+{
+	char *p = leftover(truncate_shared), *q;
+	struct ptreclaim_request r = {
+		.pidfd = SELF, .start = (uintptr_t)p, .len = SIZE,
+	};
+	int ret;
+
+	force("ptr_shim_mm_dying", 100);
+	ret = request(&r);
+	CHECK(ret == -ESRCH && !r.freed && r.next == r.start, "%s, %llu freed, next %#llx",
+	      strerror(-ret), r.freed, r.next);
+	scanned_in_vain(2, NR);
+	unforce();
+	/* Who has gone is forgotten; this one says something again. */
+	q = truncate_shared();
+	background(0);
+	verify_zero(p, SIZE, KIB(64));
+	verify_zero(q, SIZE, KIB(64));
+}
+
+#define CATCHES_UP	"kept meanwhile, then freed by the background scan"
+
+const struct test_case forced_scan_cases[] = {
+	{ "faults.forced.scan_vma_lock", LATER ", under mmap_lock", vma_lock },
+	{ "faults.forced.scan_both_locks", CATCHES_UP ", scan_busy", both_locks },
+	{ "faults.forced.scan_join", CATCHES_UP, join },
+	{ "faults.forced.scan_incomplete", CATCHES_UP, incomplete },
+	{ "faults.forced.scan_no_table", CATCHES_UP ", scan_busy", no_table },
+	{ "faults.forced.scan_no_pmd", CATCHES_UP ", scan_busy", no_pmd },
+	{ "faults.forced.scan_no_vma", CATCHES_UP ", scan_no_vma", no_vma },
+	{ "faults.forced.scan_no_slot", CATCHES_UP, no_slot },
+	{ "faults.forced.scan_dying", "ESRCH; " CATCHES_UP, dying },
+	{ "faults.forced.scan_sometimes", LATER ", in more rounds", sometimes },
+	{ }
+};
