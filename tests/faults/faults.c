@@ -87,29 +87,57 @@ static void run(const struct test_case *c)
 	result(!status, c->name, c->expects);
 }
 
-/* Each allocation counts, whatever it may do and however large it is. */
-static void prepare(void)
+/* What is set as long as this runs, and what it was. */
+static struct {
+	const char *path, *value;
+	char was[24];
+} settings[] = {
+	/* Each allocation counts, whatever it may do and however large it is. */
+	{ "/sys/kernel/debug/failslab/ignore-gfp-wait", "N", "" },
+	{ "/sys/kernel/debug/failslab/verbose", "0", "" },
+	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N", "" },
+	{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem", "N", "" },
+	{ "/sys/kernel/debug/fail_page_alloc/min-order", "0", "" },
+	{ "/sys/kernel/debug/fail_page_alloc/verbose", "0", "" },
+	/* The scanner at its fastest, when a case switches it on. */
+	{ SCAN, "N", "" },
+	{ "/sys/module/ptreclaim/parameters/scan_interval_ms", "10", "" },
+	{ "/sys/module/ptreclaim/parameters/scan_age_ms", "0", "" },
+	{ "/sys/module/ptreclaim/parameters/scan_budget_us", "60000000", "" },
+};
+
+#define SETTINGS	(sizeof(settings) / sizeof(*settings))
+
+/* Those who load the module have none yet. */
+static bool applies(const char *path)
 {
-	static const char *const off[] = {
-		"failslab/ignore-gfp-wait", "fail_page_alloc/ignore-gfp-wait",
-		"fail_page_alloc/ignore-gfp-highmem",
-	};
-	char path[96];
+	return !ko || !strstr(path, "ptreclaim");
+}
+
+static void set(void)
+{
 	unsigned int i;
 
-	for (i = 0; i < sizeof(off) / sizeof(*off); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", off[i]);
-		write_text(path, "N");
+	for (i = 0; i < SETTINGS; i++) {
+		FILE *f;
+
+		if (!applies(settings[i].path))
+			continue;
+		f = fopen(settings[i].path, "r");
+		CHECK(f && fgets(settings[i].was, sizeof(settings[i].was), f), "%s: %m",
+		      settings[i].path);
+		fclose(f);
+		write_text(settings[i].path, settings[i].value);
 	}
-	write_text("/sys/kernel/debug/fail_page_alloc/min-order", "0");
-	write_text("/sys/kernel/debug/failslab/verbose", "0");
-	write_text("/sys/kernel/debug/fail_page_alloc/verbose", "0");
-	if (access(SCAN, F_OK))
-		return;
-	write_text(SCAN, "N");
-	write_text("/sys/module/ptreclaim/parameters/scan_interval_ms", "10");
-	write_text("/sys/module/ptreclaim/parameters/scan_age_ms", "0");
-	write_text("/sys/module/ptreclaim/parameters/scan_budget_us", "60000000");
+}
+
+static void set_back(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < SETTINGS; i++)
+		if (applies(settings[i].path))
+			write_text(settings[i].path, settings[i].was);
 }
 
 static void usage(int status)
@@ -168,7 +196,7 @@ int main(int argc, char **argv)
 		return 0;
 	note("seed %#lx", seed);
 	groups_begin();
-	prepare();
+	set();
 	before = read_number("/proc/vmstat", "nr_page_table_pages");
 	for (i = 0; i < sizeof(themes) / sizeof(*themes); i++)
 		for (c = themes[i]; c->name; c++)
@@ -184,6 +212,7 @@ int main(int argc, char **argv)
 	if (!ko)
 		result(after < before + 64, "faults.back.system",
 		       "nr_page_table_pages is back");
+	set_back();
 	printf("Ran %d tests: passed: %d, failed: %d\n", passed + failed, passed, failed);
 	return failed ? 1 : 0;
 }
