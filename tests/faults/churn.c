@@ -24,7 +24,8 @@
 #define CELLS		(LEN / STEP)
 
 struct churned {
-	char *p, *other;
+	char *p;
+	char *here, *there;		/* what moves between them */
 	uint32_t round[CELLS];		/* 0: zero */
 	uint32_t next;
 };
@@ -45,6 +46,14 @@ static void write_cells(struct churned *c, size_t from, size_t to)
 		fill(c->p + from * STEP, PAGE, PAGE, c->next);
 		c->round[from] = c->next;
 	}
+}
+
+static void swap(struct churned *c)
+{
+	char *here = c->here;
+
+	c->here = c->there;
+	c->there = here;
 }
 
 static void check_cells(const struct churned *c)
@@ -71,18 +80,19 @@ static void map_again(char *at, size_t len)
 		CHECK(errno == ENOMEM, "mmap: %m");
 }
 
-/* There and back, since the contents go by the address. */
-static void move(struct churned *c, size_t from, size_t to)
+/* A mapping of its own, half a table off in one of its places. */
+static void move(struct churned *c)
 {
-	char *at = c->p + from * STEP;
-	size_t len = (to - from) * STEP;
+	uint64_t *first = (uint64_t *)c->here, *last = (uint64_t *)(c->here + TABLE - PAGE);
 
-	if (mremap(at, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, c->other) != c->other) {
+	CHECK(*first == *last, "%p: %#lx and %#lx", c->here, *first, *last);
+	*first = *last = ++c->next;
+	if (mremap(c->here, TABLE, TABLE, MREMAP_MAYMOVE | MREMAP_FIXED, c->there) != c->there)
 		may_fail(-1, "mremap");
-		return;
-	}
-	while (mremap(c->other, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, at) != at)
-		may_fail(-1, "mremap back");
+	else
+		swap(c);
+	first = (uint64_t *)c->here;
+	CHECK(*first == c->next, "%p: %#lx, not %#x", c->here, *first, c->next);
 }
 
 static void child(const struct churned *c)
@@ -149,7 +159,7 @@ static void one_call(struct churned *c)
 		forget(c, from, to);
 		break;
 	case 7:
-		move(c, from, to);
+		move(c);
 		break;
 	case 8:
 		may_fail(mprotect(at, len, PROT_READ | PROT_WRITE | PROT_EXEC), "mprotect");
@@ -178,8 +188,10 @@ void churn(double until, unsigned int most_rounds)
 
 	if (!c.p) {
 		c.p = fresh(LEN);
-		c.other = fresh(LEN);
 		map_again(c.p, LEN);
+		c.here = fresh(TABLE);
+		c.there = fresh(2 * TABLE) + MIB(1);
+		map_again(c.here, TABLE);
 	}
 	while (most_rounds-- && now() < until) {
 		one_call(&c);

@@ -69,6 +69,7 @@ static void run(const struct test_case *c)
 		setpgid(0, 0);
 		alarm(300 + 4 * rounds);
 		group_join(group);
+		groups_forget();
 		thp(false);
 		c->run();
 		_exit(0);
@@ -78,6 +79,9 @@ static void run(const struct test_case *c)
 	if (status > 0 && WIFSIGNALED(status))
 		note("%s", WTERMSIG(status) == SIGALRM ? "took too long" :
 		     strsignal(WTERMSIG(status)));
+	kill(-pid, SIGKILL);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
 	if (!group_kill(group)) {
 		note("FAILED: somebody does not die");
 		status = -1;

@@ -6,8 +6,9 @@
 #include "ptest.h"
 
 extern const struct test_case alloc_zap_cases[], alloc_fill_cases[],
-	alloc_map_cases[], alloc_module_cases[], forced_cases[], forced_scan_cases[],
-	limit_cases[], kill_cases[], random_cases[], load_cases[];
+	alloc_map_cases[], alloc_module_cases[], forced_cases[],
+	forced_scan_cases[], limit_cases[], kill_cases[], random_cases[],
+	load_cases[];
 
 extern unsigned int rounds;	/* of what is repeated at random moments */
 extern uint64_t seed;
@@ -77,6 +78,7 @@ void group_write(const char *group, const char *file, const char *text);
 long group_read(const char *group, const char *file, const char *key);
 /* Kills all, and waits until nobody is left. */
 bool group_kill(const char *group);
+void groups_forget(void);
 /* Say what is left, if anything is. */
 bool groups_have_no_tables(void);
 bool groups_have_no_charge(void);

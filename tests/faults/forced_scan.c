@@ -152,10 +152,10 @@ static void no_slot(void)
 {
 	char *p;
 
-	/* Nobody knows of this process yet, or what it had is done with. */
-	mark();
-	background(0);
-	nap(200);
+	/* What is known of this process is done with, and it has no slot any more. */
+	write_text(SCAN, "Y");
+	nap(1000);
+	write_text(SCAN, "N");
 	force("ptr_shim_may_have_slot", 100);
 	p = leftover(truncate_shared);
 	scanned_in_vain(1, NR);

@@ -114,16 +114,21 @@ static void max_and_forced(void)
 }
 
 /* More than there is room for, as fast as it can. */
-static void sparse(void)
+static void take(size_t tables_nr)
 {
-	char *p = mmap(NULL, MANY * TABLE, PROT_READ | PROT_WRITE, PRIVATE | MAP_NORESERVE, -1,
+	char *p = mmap(NULL, tables_nr * TABLE, PROT_READ | PROT_WRITE, PRIVATE | MAP_NORESERVE, -1,
 		       0);
 	size_t i;
 
 	CHECK(p != MAP_FAILED, "mmap: %m");
-	for (i = 0; i < MANY; i++)
+	for (i = 0; i < tables_nr; i++)
 		*(volatile char *)(p + i * TABLE) = 1;
-	FAIL("%lu pages and tables fit", MANY);
+	FAIL("%zu pages and tables fit", tables_nr);
+}
+
+static void sparse(void)
+{
+	take(MANY);
 }
 
 static void give_and_take(void)
@@ -196,12 +201,12 @@ static void killed_together(void)
  * taken, all but some; then somebody takes more than that.
  */
 #define POOL		"/proc/sys/vm/nr_hugepages"
-#define SPARE_KB	(96 * 1024)
+#define SPARE_KB	(64 * 1024)
 
 static void sparse_victim(void)
 {
 	write_text("/proc/self/oom_score_adj", "1000");
-	sparse();
+	take(8 * MANY);
 }
 
 static void machine(void)

@@ -69,41 +69,104 @@ static void works(void)
 	nothing_there(0);
 }
 
-/* The whole way through the last so many, the others by samples. */
+/*
+ * Where in the row of allocations the load is: those of the module's own init, and
+ * those after which the kernel itself warns that jump labels may not work.
+ */
+#define TRACING		"/sys/kernel/debug/tracing/"
+
+static struct {
+	unsigned int all, init;		/* init: the first one of it */
+	unsigned int warned, unwarned;	/* the first one, and the one after the last */
+} row;
+
+static void trace(bool on)
+{
+	static const char *const events[] = {
+		"p:faults/site should_fail_ex", "p:faults/init do_init_module",
+		"p:faults/jump jump_label_module_notify",
+		"r:faults/jumped jump_label_module_notify",
+	};
+	char pid[16];
+	unsigned int i;
+	int fd;
+
+	if (on) {
+		fd = SYS(open(TRACING "kprobe_events", O_WRONLY | O_APPEND));
+		for (i = 0; i < 4; i++)
+			CHECK(write(fd, events[i], strlen(events[i])) > 0, "%s: %m", events[i]);
+		close(fd);
+		snprintf(pid, sizeof(pid), "%d", getpid());
+		write_text(TRACING "set_event_pid", pid);
+	}
+	write_text(TRACING "events/faults/enable", on ? "1" : "0");
+	if (!on) {
+		fd = SYS(open(TRACING "kprobe_events", O_WRONLY | O_TRUNC));
+		close(fd);
+	}
+}
+
+static void find_row(void)
+{
+	unsigned int left, n = 0;
+	char line[256];
+	FILE *f;
+	int ret;
+
+	trace(true);
+	ret = load(NTH_NEVER, &left);
+	write_text(TRACING "events/faults/enable", "0");
+	CHECK(!ret, "insmod: %s", strerror(-ret));
+	row.all = NTH_NEVER - left;
+	f = fopen(TRACING "trace", "r");
+	CHECK(f, TRACING "trace: %m");
+	while (fgets(line, sizeof(line), f)) {
+		if (strstr(line, ": site: "))
+			n++;
+		/* The first time; the second is when it goes live. */
+		if (strstr(line, ": jump: ") && !row.warned)
+			row.warned = n + 1;
+		if (strstr(line, ": jumped: ") && !row.unwarned)
+			row.unwarned = n + 1;
+		if (strstr(line, ": init: "))
+			row.init = n + 1;
+	}
+	fclose(f);
+	trace(false);
+	unload();
+	CHECK(n == row.all, "%u allocations were seen, not %u", n, row.all);
+	CHECK(row.warned && row.unwarned >= row.warned && row.init >= row.unwarned,
+	      "jump labels from %u to %u, init from %u", row.warned, row.unwarned, row.init);
+	note("%u allocations; for jump labels from %u to %u, in init from %u", row.all,
+	     row.warned, row.unwarned, row.init);
+}
+
+/* The whole way through init; what the kernel does before that by samples. */
 static void each(void)
 {
-	unsigned int n, all, left, hits = 0, loaded = 0, step;
+	unsigned int n, left, hits = 0, loaded = 0, in_init = 0, step;
 	int ret;
 
 	works();
-	ret = load(NTH_NEVER, &left);
-	CHECK(!ret, "insmod: %s", strerror(-ret));
-	unload();
-	all = NTH_NEVER - left;
-	step = rounds * 8 > all ? 1 : all / (rounds * 8) + 1;
-	note("%u allocations; each %u is made to fail", all, step);
-	for (n = 1 + dice() % step; ; n += step) {
-		double start = now();
-
+	find_row();
+	step = row.init / (rounds * 2) ?: 1;
+	for (n = 1 + dice() % step; n <= row.all; n += n + step < row.init ? step : 1) {
+		if (n >= row.warned && n < row.unwarned)
+			continue;
 		ret = load(n, &left);
-		if (left)
-			break;
+		CHECK(!left, "allocation %u of %u was not reached", n, row.all);
 		hits++;
-		if (ret) {
+		in_init += n >= row.init;
+		if (ret)
 			CHECK(ret == -ENOMEM, "allocation %u failed: %s", n, strerror(-ret));
-			nothing_there(n);
-		} else {
-			loaded++;
+		else
 			unload();
-			nothing_there(n);
-		}
-		if (hits % 16 == 0)
-			note("allocation %u: %s, %.2f s", n, strerror(-ret), now() - start);
+		loaded += !ret;
+		nothing_there(n);
 	}
-	if (!ret)
-		unload();
-	note("%u allocations made to fail; %u times it was loaded all the same", hits, loaded);
-	CHECK(hits >= all / step / 2, "only %u were made to fail", hits);
+	note("%u allocations made to fail, %u of them in init; %u times it was loaded all the same",
+	     hits, in_init, loaded);
+	CHECK(in_init >= 20 && hits - in_init >= rounds, "too few");
 	works();
 }
 
