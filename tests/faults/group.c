@@ -101,6 +101,23 @@ bool groups_have_no_tables(void)
 	return good;
 }
 
+/* What it is charged for. */
+static void explain(const char *group)
+{
+	static char text[16384];
+	char path[160], *line;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/memory.stat", group);
+	f = fopen(path, "r");
+	if (!f)
+		return;
+	while ((line = fgets(text, sizeof(text), f)))
+		if (!strstr(line, " 0\n"))
+			note("    %.*s", (int)strcspn(line, "\n"), line);
+	fclose(f);
+}
+
 /* Nobody is left in it: reclaim of all there is, and of what CPUs have in stock. */
 static long charge(const char *group)
 {
@@ -120,6 +137,8 @@ bool groups_have_no_charge(void)
 			nap(500);
 		if (n)
 			note("FAILED: %s: %ld kB are charged", names[i], n / 1024);
+		if (n)
+			explain(names[i]);
 		good &= !n;
 		rmdir(names[i]);
 	}
