@@ -210,6 +210,7 @@ int main(int argc, char **argv)
 	       "no table is left in the cgroups of the cases");
 	result(groups_have_no_charge(), "faults.back.charge",
 	       "nothing else is charged to them");
+	result(groups_are_gone(), "faults.back.all", "nor to what was above them");
 	after = read_number("/proc/vmstat", "nr_page_table_pages");
 	note("nr_page_table_pages: %ld, %ld before", after, before);
 	/* The kernel keeps its own: of stacks, and KASAN's shadow of them; of modules. */

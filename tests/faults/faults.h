@@ -82,6 +82,7 @@ void groups_forget(void);
 /* Say what is left, if anything is. */
 bool groups_have_no_tables(void);
 bool groups_have_no_charge(void);
+bool groups_are_gone(void);
 
 /* churn.c: random calls on memory whose contents are known; errors are allowed. */
 void churn(double until, unsigned int most_rounds);

@@ -18,7 +18,7 @@
 #include "leftovers.h"
 #include "request.h"
 
-#define MANY		8192UL		/* 32 MiB of tables */
+#define MANY		3072UL		/* 12 MiB of tables */
 
 /* A page in each of many tables, each given back at once by its file. */
 static void punch_through(size_t tables_nr)
@@ -79,7 +79,7 @@ static void punch_many(void)
 
 static void max(void)
 {
-	const char *group = limited("memory.max", "16M");
+	const char *group = limited("memory.max", "6M");
 	int status = within(group, punch_many);
 
 	CHECK(!status, "ended with %#x: with tables to free nobody is to be killed", status);
@@ -90,7 +90,7 @@ static void max(void)
 
 static void high(void)
 {
-	const char *group = limited("memory.high", "16M");
+	const char *group = limited("memory.high", "6M");
 	int status = within(group, punch_many);
 
 	CHECK(!status, "ended with %#x", status);
@@ -101,7 +101,7 @@ static void high(void)
 /* The same where any decision goes the other way now and then. */
 static void max_and_forced(void)
 {
-	const char *group = limited("memory.max", "16M");
+	const char *group = limited("memory.max", "6M");
 	const char *const *d;
 	int status;
 
@@ -140,7 +140,7 @@ static void give_and_take(void)
 /* Some that are killed for what they take, beside some that give back. */
 static void killed_for_it(void)
 {
-	const char *group = limited("memory.max", "12M");
+	const char *group = limited("memory.max", "8M");
 	unsigned int i, kills = rounds / 10 ?: 1;
 	pid_t pid[3];
 
@@ -174,7 +174,7 @@ static void killed_for_it(void)
 /* memory.oom.group: all at once, in the middle of whatever they do. */
 static void killed_together(void)
 {
-	const char *group = limited("memory.max", "12M");
+	const char *group = limited("memory.max", "8M");
 	unsigned int i, k, kills = rounds / 10 ?: 1;
 	int status;
 
@@ -206,7 +206,7 @@ static void killed_together(void)
 static void sparse_victim(void)
 {
 	write_text("/proc/self/oom_score_adj", "1000");
-	take(8 * MANY);
+	take(32 * MANY);
 }
 
 static void machine(void)
