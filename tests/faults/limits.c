@@ -77,6 +77,12 @@ static void punch_many(void)
 	punch_through(MANY);
 }
 
+/* Who is over memory.high is held up, and that is not what this is about. */
+static void punch_some(void)
+{
+	punch_through(MANY * 2 / 3);
+}
+
 static void max(void)
 {
 	const char *group = limited("memory.max", "6M");
@@ -91,7 +97,7 @@ static void max(void)
 static void high(void)
 {
 	const char *group = limited("memory.high", "6M");
-	int status = within(group, punch_many);
+	int status = within(group, punch_some);
 
 	CHECK(!status, "ended with %#x", status);
 	CHECK(group_read(group, "memory.events", "high") > 0, "the limit was never reached");
