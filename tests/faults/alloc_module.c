@@ -156,8 +156,9 @@ static void parameters(void)
 		sweep(&(struct sweep){ set_before, set_after, is_set, .least = 1 });
 	}
 	/* All are as they were, and the module decides. */
+	q = map_anon(SIZE);
 	mark();
-	q = filled(PRIVATE, -1);
+	fill(q, SIZE, KIB(64), 1);
 	advise_pieces(q, SIZE, KIB(64), MADV_DONTNEED);
 	CHECK(!tables(), "%ld tables are left", tables());
 }

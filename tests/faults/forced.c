@@ -55,10 +55,10 @@ static void ended(long least)
 /* Each table is the only thing that its zap is about. */
 static void pmd_lock(void)
 {
-	char *p;
+	char *p = map_anon(SIZE);
 
 	begin();
-	p = filled(PRIVATE, -1);
+	fill(p, SIZE, KIB(64), 1);
 	adds_up(NR);
 	force("ptr_shim_trylock", 100);
 	advise_pieces(p, SIZE, KIB(64), MADV_DONTNEED);
@@ -72,10 +72,10 @@ static void pmd_lock(void)
 /* By one call for all: the PTE lock is dropped, and what it knew is void. */
 static void pmd_lock_whole(void)
 {
-	char *p;
+	char *p = map_anon(SIZE);
 
 	begin();
-	p = filled(PRIVATE, -1);
+	fill(p, SIZE, KIB(64), 1);
 	force("ptr_shim_trylock", 100);
 	advise(p, SIZE, MADV_DONTNEED);
 	left(NR, NR, 0);

@@ -59,8 +59,9 @@ static void works(void)
 
 	CHECK(!ret, "insmod: %s", strerror(-ret));
 	freed = counter("freed");
+	p = map_anon(SIZE);
 	mark();
-	p = filled(PRIVATE, -1);
+	fill(p, SIZE, KIB(64), 1);
 	advise_pieces(p, SIZE, KIB(64), MADV_DONTNEED);
 	CHECK(!tables() && counter("freed") >= freed + NR, "%ld tables are left, %ld freed",
 	      tables(), counter("freed") - freed);
