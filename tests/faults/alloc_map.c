@@ -16,12 +16,16 @@
 static char *p, *q;
 
 /* q is half a table off, so that entries move one by one. */
+static void sweep_here(const struct sweep *s)
+{
+	/* The tables above them are there before, and stay. */
+	p = fresh(LEN);
+	q = fresh(LEN + TABLE) + MIB(1);
+	sweep(s);
+}
+
 static void two_places(void)
 {
-	if (!p) {
-		p = fresh(LEN);
-		q = fresh(LEN + TABLE) + MIB(1);
-	}
 	map_at(p, LEN, PROT_READ | PROT_WRITE, PRIVATE, -1);
 	fill(p, LEN, STEP, 1);
 }
@@ -57,7 +61,7 @@ static void moved(int ret)
 
 static void move(void)
 {
-	sweep(&(struct sweep){ two_places, move_it, moved, .least = 8 });
+	sweep_here(&(struct sweep){ two_places, move_it, moved, .least = 8 });
 }
 
 static int dontunmap(void)
@@ -82,7 +86,7 @@ static void left_behind(int ret)
 
 static void move_dontunmap(void)
 {
-	sweep(&(struct sweep){ two_places, dontunmap, left_behind, .least = 8 });
+	sweep_here(&(struct sweep){ two_places, dontunmap, left_behind, .least = 8 });
 }
 
 /* Each piece a VMA of its own. */
@@ -110,7 +114,7 @@ static void protected(int ret)
 
 static void protect(void)
 {
-	sweep(&(struct sweep){ two_places, protect_pieces, protected, .least = 6 });
+	sweep_here(&(struct sweep){ two_places, protect_pieces, protected, .least = 6 });
 }
 
 /* Beside a table in use an empty one, which is not copied. */
@@ -173,7 +177,7 @@ static void forked(int ret)
 
 static void fork_case(void)
 {
-	sweep(&(struct sweep){ half_empty, fork_it, forked, of_fork, .least = 30 });
+	sweep_here(&(struct sweep){ half_empty, fork_it, forked, of_fork, .least = 30 });
 }
 
 #define RIGHT	"each allocation fails in turn: contents stay, then all goes"

@@ -29,10 +29,15 @@ static int fd;
 static pid_t child;
 static unsigned int child_left;
 
+/* The tables above it are there before, and stay. */
+static void sweep_here(const struct sweep *s)
+{
+	p = fresh(LEN);
+	sweep(s);
+}
+
 static void anon(void)
 {
-	if (!p)
-		p = fresh(LEN + TABLE);
 	map_at(p, LEN, PROT_READ | PROT_WRITE, PRIVATE, -1);
 	fill(p, LEN, STEP, 1);
 }
@@ -63,7 +68,7 @@ static int dontneed_pieces(void)
  */
 static void dontneed(void)
 {
-	sweep(&(struct sweep){ anon, dontneed_pieces, gone, .least = 8 });
+	sweep_here(&(struct sweep){ anon, dontneed_pieces, gone, .least = 8 });
 }
 
 static int dontneed_all(void)
@@ -73,7 +78,7 @@ static int dontneed_all(void)
 
 static void dontneed_whole(void)
 {
-	sweep(&(struct sweep){ anon, dontneed_all, gone, .least = 2 });
+	sweep_here(&(struct sweep){ anon, dontneed_all, gone, .least = 2 });
 }
 
 static void straddle(void)
@@ -87,7 +92,7 @@ static void straddle(void)
 
 static void straddling_vmas(void)
 {
-	sweep(&(struct sweep){ straddle, dontneed_pieces, gone, .least = 8 });
+	sweep_here(&(struct sweep){ straddle, dontneed_pieces, gone, .least = 8 });
 }
 
 /* What could not be unmapped is as it was, and can be when there is memory. */
@@ -111,7 +116,7 @@ static void unmapped(int ret)
 
 static void munmap_case(void)
 {
-	sweep(&(struct sweep){ anon, munmap_middle, unmapped, .least = 3 });
+	sweep_here(&(struct sweep){ anon, munmap_middle, unmapped, .least = 3 });
 }
 
 static int decommit_pieces(void)
@@ -135,14 +140,12 @@ static void decommitted(int ret)
 
 static void decommit(void)
 {
-	sweep(&(struct sweep){ anon, decommit_pieces, decommitted, .least = 20 });
+	sweep_here(&(struct sweep){ anon, decommit_pieces, decommitted, .least = 20 });
 }
 
 /* By the file: under the rmap lock nothing is freed at once. */
 static void shared_file(void)
 {
-	if (!p)
-		p = fresh(LEN);
 	fd = memfd(LEN);
 	map_at(p, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
 	fill(p, LEN, STEP, 1);
@@ -179,17 +182,17 @@ static void shortened(int ret)
 
 static void truncate_case(void)
 {
-	sweep(&(struct sweep){ shared_file, truncate_it, shortened, .least = 1 });
+	sweep_here(&(struct sweep){ shared_file, truncate_it, shortened, .least = 1 });
 }
 
 static void punch(void)
 {
-	sweep(&(struct sweep){ shared_file, punch_it, shortened, .least = 1 });
+	sweep_here(&(struct sweep){ shared_file, punch_it, shortened, .least = 1 });
 }
 
 static void by_madvise(void)
 {
-	sweep(&(struct sweep){ shared_file, remove_it, shortened, .least = 1 });
+	sweep_here(&(struct sweep){ shared_file, remove_it, shortened, .least = 1 });
 }
 
 /* A child that ends while its n-th allocation fails. */
@@ -226,7 +229,7 @@ static void parent_is_whole(int ret)
 
 static void exits(void)
 {
-	sweep(&(struct sweep){ anon, child_ends, parent_is_whole, of_child, .least = 1 });
+	sweep_here(&(struct sweep){ anon, child_ends, parent_is_whole, of_child, .least = 1 });
 }
 
 /* Before the point of no return exec() fails; after it the process is killed. */
@@ -251,7 +254,7 @@ static int child_execs(void)
 
 static void execs(void)
 {
-	sweep(&(struct sweep){ anon, child_execs, parent_is_whole, of_child, .least = 20 });
+	sweep_here(&(struct sweep){ anon, child_execs, parent_is_whole, of_child, .least = 20 });
 }
 
 /* A victim that was killed and is stopped on its way out, as in reap.c. */
@@ -303,7 +306,7 @@ static void released(int ret)
 
 static void mrelease_case(void)
 {
-	sweep(&(struct sweep){ victim, mrelease, released, .least = 1 });
+	sweep_here(&(struct sweep){ victim, mrelease, released, .least = 1 });
 }
 
 #define NONE_LEFT	"each allocation fails in turn: no table left"

@@ -127,18 +127,19 @@ static long charge(const char *group)
 {
 	long n;
 
-	group_write(group, "memory.max", "0");
+	group_write(group, "memory.high", "0");
 	n = group_read(group, "memory.current", NULL);
-	group_write(group, "memory.max", "max");
+	group_write(group, "memory.high", "max");
 	return n;
 }
 
-static bool has_no_charge(const char *group, long most, double end)
+static bool has_no_charge(const char *group, long most)
 {
+	double end = now() + SETTLE;
 	long n;
 
 	while ((n = charge(group)) > most && now() < end)
-		nap(500);
+		nap(200);
 	if (n <= most)
 		return true;
 	note("FAILED: %s: %ld kB are charged", group, n / 1024);
@@ -149,12 +150,11 @@ static bool has_no_charge(const char *group, long most, double end)
 bool groups_have_no_charge(void)
 {
 	long most = 2 * sysconf(_SC_NPROCESSORS_ONLN) * PAGE;
-	double end = now() + SETTLE;
 	bool good = true;
 	int i;
 
 	for (i = 0; i < nr; i++) {
-		good &= has_no_charge(names[i], most, end);
+		good &= has_no_charge(names[i], most);
 		rmdir(names[i]);
 	}
 	return good;
@@ -163,5 +163,5 @@ bool groups_have_no_charge(void)
 /* Without cgroups there are no rests: exactly nothing. */
 bool groups_are_gone(void)
 {
-	return has_no_charge(OURS, 0, now() + SETTLE);
+	return has_no_charge(OURS, 0);
 }
