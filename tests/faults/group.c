@@ -127,6 +127,8 @@ static long charge(const char *group)
 {
 	long n;
 
+	/* Pages on the way to an LRU list are in no statistics. This waits for them. */
+	write_text("/proc/sys/vm/drop_caches", "1");
 	group_write(group, "memory.high", "0");
 	n = group_read(group, "memory.current", NULL);
 	group_write(group, "memory.high", "max");
