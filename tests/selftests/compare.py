@@ -35,11 +35,12 @@ class Outcomes:
         self.by_program = {}
 
     def add(self, runs):
-        for program, found, _ in runs:
+        for program, found in runs:
             self.by_program.setdefault(program, []).append(found)
 
     def counts(self, program, subtest):
-        return Counter(run.get(subtest, ABSENT) for run in self.by_program.get(program, []))
+        runs = self.by_program.get(program, [{}])
+        return Counter(run.get(subtest, ABSENT) for run in runs)
 
 
 def subtests(program, *kernels):
@@ -96,12 +97,16 @@ def judge(known, program, subtest, stock, module):
 
 
 def findings(known, stock, module, program):
+    """Of each subtest. A program that ran nowhere is wrong, too."""
+    if not subtests(program, stock, module):
+        return [Finding(program, "(all)", WRONG, "did not run")]
     return [judge(known, program, name, stock.counts(program, name), module.counts(program, name))
             for name in subtests(program, stock, module)]
 
 
-def passed(outcomes, program):
-    """Of its first run: (subtests ok, skipped, neither)."""
-    first = outcomes.by_program[program][0]
+def tally(outcomes, program):
+    """In words, of its first run."""
+    first = outcomes.by_program.get(program, [{}])[0]
     ranks = [rank(outcome) for name, outcome in first.items() if not name.startswith("(")]
-    return sum(r >= 2 for r in ranks), ranks.count(1), ranks.count(0)
+    counts = (("ok", sum(r >= 2 for r in ranks)), ("skipped", ranks.count(1)), ("not ok", ranks.count(0)))
+    return ", ".join(f"{n} {word}" for word, n in counts if n) or "nothing to tell but how it ended"

@@ -72,18 +72,18 @@ def outcomes(lines, status):
     return found
 
 
-def programs(text):
-    """The output of tests/selftests/guest: outcomes and lines by program, one for each time it ran."""
+def programs(text, reader=outcomes):
+    """The output of tests/selftests/guest: for each time a program ran its name and its outcomes."""
     runs, name, lines = [], None, []
     for line in text.splitlines():
         if line.startswith("== "):
             name, lines = line[3:], []
         elif line.startswith("=== ") and name:
-            runs.append((name, outcomes(lines, int(line[4:])), lines))
+            runs.append((name, reader(lines, int(line[4:]))))
             name = None
         elif name:
             lines.append(line)
     if name:
         # The guest ended first.
-        runs.append((name, {**outcomes(lines, 0), EXIT: ABSENT}, lines))
+        runs.append((name, {**reader(lines, 0), EXIT: ABSENT}))
     return runs
