@@ -49,6 +49,7 @@ def arguments(doc):
     p.add_argument("--baseline", default="stock", metavar="KERNEL",
                    help="stock, or release: the same without the module")
     p.add_argument("--kernel", default="release", help="that has the module")
+    p.add_argument("--itself", action="store_true", help="the baseline twice: what wavers without the module")
     p.add_argument("--module", metavar="KO", help="this module instead of the built one")
     p.add_argument("--param", action="append", default=[], metavar="NAME=VALUE",
                    help="of the module, besides the aggressive ones")
@@ -132,8 +133,9 @@ def main(args, lines, command, reader, guest):
     if args.module:
         with_module += ["--module", args.module]
     log = CACHE / "log/selftests"
-    kernels = (Kernel("stock", ("--kernel", args.baseline, "--reclaim", "builtin", *guest), reader, log),
-               Kernel("module", ("--kernel", args.kernel, *with_module, *guest), reader, log))
+    stock = ("--kernel", args.baseline, "--reclaim", "builtin", *guest)
+    module = stock if args.itself else ("--kernel", args.kernel, *with_module, *guest)
+    kernels = Kernel("stock", stock, reader, log), Kernel("module", module, reader, log)
     failures = run_both(kernels, known, command, lines)
     passed, failed = report(kernels, known, lines, failures)
     print(f"Ran {passed + failed} tests: passed: {passed}, failed: {failed}")
