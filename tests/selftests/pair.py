@@ -18,6 +18,8 @@ AGGRESSIVE = ("scan=Y", "scan_interval_ms=10", "scan_age_ms=0", "scan_budget_us=
               "zero_pages=Y", "refill_ms=0")
 # How often what differs is run again: what wavers on stock less often than that needs an entry in "known".
 AGAIN = 5
+# Seconds after which a program hangs, however slow the machine.
+LIMIT = 600
 FREED = ("freed", "scan_freed", "scan_freed_zero")
 
 
@@ -29,16 +31,16 @@ def tool(*command):
 
 
 def listed(path, kind, pattern):
-    """(SECONDS, COMMAND) by name, of a file of lines "NAME SECONDS ci|long COMMAND"."""
+    """Commands by name, of a file of lines "NAME ci|long COMMAND"."""
     lines = {}
     for line in path.read_text().splitlines():
         if not line or line.startswith("#"):
             continue
-        name, seconds, when, command = line.split(None, 3)
+        name, when, command = line.split(None, 2)
         if when not in ("ci", "long") or name in lines:
             sys.exit(f"{path}: ci or long, and each name once: {line}")
         if (when == "ci" or kind == "long") and fnmatch.fnmatchcase(name, pattern):
-            lines[name] = seconds, command
+            lines[name] = command
     return lines
 
 
@@ -65,11 +67,12 @@ class Kernel:
         self.counters = {}
 
     def run(self, command, lines, times):
-        """Why the guest failed, or None. COMMAND gets how often, and the list."""
+        """Why the guest failed, or None. LINES: commands by name."""
         self.log.mkdir(parents=True, exist_ok=True)
         log = self.log / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.name}"
-        log.with_suffix(".list").write_text("\n".join(lines) + "\n")
-        words = [REPO / "scripts/guest", *self.options, "--", *command, str(times), log.with_suffix(".list")]
+        log.with_suffix(".list").write_text("".join(f"{name} {line}\n" for name, line in lines.items()))
+        words = [REPO / "scripts/guest", *self.options, "--timeout", str(LIMIT * 6), "--",
+                 *command, str(LIMIT), str(times), log.with_suffix(".list")]
         with open(log.with_suffix(".log"), "wb") as out:
             status = subprocess.run(words, stdout=out).returncode
         text = log.with_suffix(".log").read_text(errors="replace")
@@ -86,14 +89,14 @@ class Kernel:
 
 def run_both(kernels, known, command, lines):
     """What failed of the guests. What differs is run again."""
-    failures = [kernel.run(command, lines.values(), 1) for kernel in kernels]
+    failures = [kernel.run(command, lines, 1) for kernel in kernels]
     stock, module = (kernel.outcomes for kernel in kernels)
     again = [name for name in lines if any(
         f.verdict in (compare.WRONG, compare.WAVERS)
         for f in compare.findings(known, stock, module, name))]
     if again and not any(failures):
         print(f"# differ, so {AGAIN} times more: {' '.join(again)}", flush=True)
-        failures += [kernel.run(command, [lines[name] for name in again], AGAIN) for kernel in kernels]
+        failures += [kernel.run(command, {name: lines[name] for name in again}, AGAIN) for kernel in kernels]
     return [failure for failure in failures if failure]
 
 
