@@ -16,6 +16,9 @@ EXIT, PLAN = "(exit)", "(plan)"
 RESULT = re.compile(r"^\s*(not ok|ok)\s+(?:\d+\s*)?(?:- )?(.*)$")
 DIRECTIVE = re.compile(r"^(.*?)\s*#\s*(SKIP|XFAIL|XPASS|TODO|error)\b:?\s*(.*)$", re.I)
 PLANNED = re.compile(r"^1\.\.(\d+)")
+# stress-ng's last words, by stressor.
+SAYS = re.compile(r"stress-ng: \w+: +\[\d+\] (passed|failed|skipped): \d+: (.*)")
+SAID = {"passed": OK, "failed": NOT_OK, "skipped": SKIP}
 ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 
 
@@ -68,6 +71,17 @@ def outcomes(lines, status):
             found[numbered(one[0], found)] = one[1]
     if planned is not None:
         found[PLAN] = OK if len(found) == planned else "not all"
+    found[EXIT] = ended(status)
+    return found
+
+
+def stress_ng(lines, status):
+    """Of a run of stress-ng: what it says of each stressor, and how it ended (4 is its skipped, too)."""
+    found = {}
+    for line in lines:
+        says = SAYS.match(line)
+        if says:
+            found.update((name, SAID[says[1]]) for name in re.findall(r"([\w-]+) \(\d+\)", says[2]))
     found[EXIT] = ended(status)
     return found
 

@@ -75,6 +75,14 @@ class Reading(unittest.TestCase):
         self.assertEqual(runs, [("a", {"b": "ok", ktap.EXIT: "absent"})])
 
 
+    def test_stress_ng(self):
+        lines = ("stress-ng: info:  [7] dispatching hogs: 2 mmap, 1 vm-rw, 1 swap", "stress-ng: info:  [7] skipped: 1: swap (1)",
+                 "stress-ng: info:  [7] passed: 2: mmap (2)", "stress-ng: warn:  [7] failed: 1: vm-rw (1)",
+                 "stress-ng: info:  [7] metrics untrustworthy: 0")
+        self.assertEqual(ktap.stress_ng(lines, 2),
+                         {"mmap": "ok", "vm-rw": "not ok", "swap": "skip", ktap.EXIT: "exit 2"})
+
+
 class Comparing(unittest.TestCase):
     def judge(self, stock, module, known=()):
         return compare.judge(known, "program", "subtest", Counter(stock), Counter(module)).verdict
