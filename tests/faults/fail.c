@@ -15,7 +15,7 @@
 const char *const decisions[] = {
 	"ptr_shim_trylock", "ptr_shim_may_try_mmap", "ptr_shim_may_lock_vma",
 	"ptr_shim_may_join", "ptr_shim_may_have_slot", "ptr_shim_mm_complete",
-	"ptr_shim_pte_table", "ptr_shim_find_pmd", "ptr_shim_vma_meets", NULL,
+	"ptr_shim_pte_table", "ptr_shim_find_pmd", NULL,
 };
 
 static void attr(const char *what, const char *file, long value)
