@@ -87,6 +87,8 @@ static void trace(bool on)
 		"p:faults/site should_fail_ex", "p:faults/init do_init_module",
 		"p:faults/jump jump_label_module_notify",
 		"r:faults/jumped jump_label_module_notify",
+		/* When the count begins and ends. */
+		"p:faults/nth proc_fail_nth_write",
 	};
 	char pid[16];
 	unsigned int i;
@@ -94,7 +96,7 @@ static void trace(bool on)
 
 	if (on) {
 		fd = SYS(open(TRACING "kprobe_events", O_WRONLY | O_APPEND));
-		for (i = 0; i < 4; i++)
+		for (i = 0; i < sizeof(events) / sizeof(*events); i++)
 			CHECK(write(fd, events[i], strlen(events[i])) > 0, "%s: %m", events[i]);
 		close(fd);
 		snprintf(pid, sizeof(pid), "%d", getpid());
@@ -109,7 +111,7 @@ static void trace(bool on)
 
 static void find_row(void)
 {
-	unsigned int left, n = 0;
+	unsigned int left, n = 0, begun = 0;
 	char line[256];
 	FILE *f;
 	int ret;
@@ -122,6 +124,10 @@ static void find_row(void)
 	f = fopen(TRACING "trace", "r");
 	CHECK(f, TRACING "trace: %m");
 	while (fgets(line, sizeof(line), f)) {
+		if (strstr(line, ": nth: "))
+			begun++;
+		if (begun != 1)
+			continue;
 		if (strstr(line, ": site: "))
 			n++;
 		/* The first time; the second is when it goes live. */
