@@ -149,21 +149,26 @@ static bool has_no_charge(const char *group, long most)
 	return false;
 }
 
+static long rests(void)
+{
+	return 2 * sysconf(_SC_NPROCESSORS_ONLN) * PAGE;
+}
+
 bool groups_have_no_charge(void)
 {
-	long most = 2 * sysconf(_SC_NPROCESSORS_ONLN) * PAGE;
 	bool good = true;
 	int i;
 
 	for (i = 0; i < nr; i++) {
-		good &= has_no_charge(names[i], most);
+		good &= has_no_charge(names[i], rests());
 		rmdir(names[i]);
 	}
 	return good;
 }
 
-/* Without cgroups there are no rests: exactly nothing. */
+/* What was theirs is their parent's now: of all of them no more than of one. */
 bool groups_are_gone(void)
 {
-	return has_no_charge(OURS, 0);
+	return has_no_charge(OURS, rests()) &&
+	       !group_read(OURS, "memory.stat", "pagetables");
 }
