@@ -96,6 +96,7 @@ static void run(const struct test_case *c)
 	if (!pid) {
 		setpgid(0, 0);
 		SYS(dup2(in, STDOUT_FILENO));
+		SYS(dup2(in, STDERR_FILENO));
 		close(in);
 		alarm(300 + 4 * rounds);
 		group_join(group);
