@@ -18,7 +18,10 @@
 static char *other;
 static int fd, uffd;
 
-/* Clean pages: a zap of dirty ones flushes before its end. */
+/*
+ * Clean entries: a zap of dirty ones flushes under the PTE lock, before its end. They
+ * would be dirty where they could be written and the page is (set_pte_range()).
+ */
 static void file_area(void)
 {
 	char *p = fresh(4 * TABLE);
@@ -30,6 +33,7 @@ static void file_area(void)
 	places(p);
 	for (i = 0; i < REST; i += PAGE)
 		SYS(pwrite(fd, "x", 1, rest + i - area));
+	SYS(mprotect(table, TABLE, PROT_READ));
 }
 
 /* The table begins in another VMA. */
@@ -267,7 +271,7 @@ static void migrate_spot(void)
 }
 
 #define FAULT	"wwgg", "gggwwg"
-#define CHANGE	"wwww", "gwwwww"
+#define CHANGE	"wwwg", "gwwwww"
 
 const struct peer change_peers[] = {
 	{ "uffdio_copy", FAULT, watched_area, watch, copy_in, unwatched, 1, 1, false, 1, 0 },
@@ -282,7 +286,7 @@ const struct peer change_peers[] = {
 	{ "fork", CHANGE, anon_area, NULL, fork_child, nothing_at_spot, 0, 1, false, 0, 1 },
 	{ "mremap_out", CHANGE, anon_area, fresh_place, move_out, moved_out, 0, 1, true, 1, 0 },
 	{ "mremap_in", CHANGE, anon_area, full_place, move_in, moved_in, 0, 1, true, 0, 0 },
-	{ "collapse_beside", "wwww", "", anon_area, NULL, collapse_first, first_is_huge, 0, 1, false },
+	{ "collapse_beside", "wwwg", "", anon_area, NULL, collapse_first, first_is_huge, 0, 1, false },
 	{ "collapse", "wwgg", "", anon_area, NULL, collapse_table, nothing_at_spot, 0, 1, false },
 	{ "swap_in", "w", "", anon_area, swap_at_spot, swap_in, spot_is_there, 0, 0, false },
 	{ "page_out", "w", "", anon_area, page_at_spot, page_out_spot, spot_is_there, 0, 0, false },

@@ -7,6 +7,7 @@ argument is the physical address of a page with what it wants; the answer goes i
                             the address space that asks, LOW to HIGH: only if that argument is
     leave CPU ADDRESS own|any REGISTER LOW HIGH  the same, but the function returns at once, each time
     go CPU                  let it go on
+    spin ADDRESS            there a CPU waits for a spinlock
     table ADDRESS           remember where the page table of that address is
     word                    what its first word holds now
     clear                   forget all that was wanted, let all go on
@@ -22,10 +23,12 @@ from collections import namedtuple
 
 from rsp import Gone
 
-TEXT, ANSWER, FROZEN, ANSWERED, WORD = 0, 256, 260, 264, 280
+TEXT, ANSWER, FROZEN, WAITED, WORD = 0, 256, 260, 264, 280
 DONE, REFUSED = 1, 2
 # A guest in which nothing was asked for so long while a CPU stands still is held up.
 PATIENCE = 600
+# No longer than that is the function of a spinlock.
+SPIN_SIZE = 0x400
 # Then the trace says where all are.
 LOOK_S = 20
 # How often those who stand handle their interrupts.
@@ -55,6 +58,7 @@ class Freezer:
         self.cpus = set(range(cpus))
         self.stops, self.leaves, self.frozen, self.answering = [], [], {}, set()
         self.breakpoints, self.page, self.table = set(), None, 0
+        self.spin, self.waited = 0, [0] * cpus
         # Set by who reads what the guest says, when a race has failed: nobody waits any more.
         self.failed = False
         self.asked = self.answers = self.looked = time.monotonic()
@@ -93,8 +97,9 @@ class Freezer:
             self.looked = now
             for cpu in sorted(self.cpus):
                 self.trace(f"CPU {cpu} is at {self.stub.registers(cpu)['rip']:#x}")
-        elif now >= self.answers + ANSWERS_S:
+        elif self.frozen and not self.answering and now >= self.answers + ANSWERS_S:
             self.answers = now
+            self.look_who_waits()
             self.answering |= set(self.frozen)
         self.stub.resume(self.cpus - (set(self.frozen) - self.answering))
         while (cpu := self.stub.wait(ANSWERS_S)) is None:
@@ -111,13 +116,16 @@ class Freezer:
             self.arrive(cpu, regs)
         self.tell()
 
+    def look_who_waits(self):
+        for cpu in self.cpus - set(self.frozen):
+            spins = 0 <= self.stub.registers(cpu)["rip"] - self.spin < SPIN_SIZE
+            self.waited[cpu] = self.waited[cpu] + 1 if spins or self.stub.halted(cpu) else 0
+        self.stub.write(self.page + WAITED, struct.pack(f"<{len(self.waited)}I", *self.waited))
+
     def arrive(self, cpu, regs):
         here = Frozen(regs["rip"], regs["rsp"])
         if self.frozen.get(cpu) == here:
             self.answering.discard(cpu)
-            count = self.page + ANSWERED + 4 * cpu
-            value = struct.unpack("<I", self.stub.read(count, 4))[0]
-            self.stub.write(count, struct.pack("<I", value + 1))
             return
         for stop in self.stops:
             if cpu not in self.frozen and stop.fits(cpu, regs):
@@ -145,6 +153,8 @@ class Freezer:
             self.place()
         elif word == "go" and len(args) == 1 and int(args[0]) in self.frozen:
             self.thaw(int(args[0]))
+        elif word == "spin" and len(args) == 1:
+            self.spin = int(args[0], 16)
         elif word == "table" and len(args) == 1:
             self.table = self.stub.pte_table(regs, int(args[0], 16))
         elif word == "word":

@@ -39,6 +39,7 @@ const struct race *scan_race_list(void);
  */
 void host_ready(void);
 void symbols_read(void);
+void spin_known(void);
 void stop_at(int cpu, const char *symbol, bool any, const void *in_table);
 /* From now on the function does nothing on this CPU: a mistake made on purpose. */
 void leave_out(int cpu, const char *symbol);
@@ -79,8 +80,8 @@ void meet(const struct meeting *m);
 /* Waits until the CPU stands; fails if its actor comes to an end instead. NULL: a
  * kernel thread is to stand. */
 void until_standing(struct actor *actor);
-/* Until it has ended; false if it has not while the other one stood there, and
- * answered interrupts some times. */
+/* Until it has ended; false if it waits for a lock, as far as the host can see,
+ * while the other one stands there and answers interrupts. */
 bool ends_beside(struct actor *actor);
 
 /* The page of a table that is freed meanwhile goes to somebody else, for certain. */

@@ -133,6 +133,9 @@ class Stub:
         values["cr3"], values["levels"] = cr3 & ~0xfff, 5 if cr4 & LA57 else 4
         return values
 
+    def halted(self, cpu):
+        return b"halted" in bytes.fromhex(self.ask(f"qThreadExtraInfo,p1.{cpu + 1:x}"))
+
     def leave_function(self, cpu, regs):
         """Back to the caller, from its first instruction: as if it did nothing."""
         self.expect(f"Hgp1.{cpu + 1:x}")

@@ -12,18 +12,17 @@
 
 #include "races.h"
 
-/* How long something that has to come may take on a busy machine; and how long
- * is waited for what must not come. */
+/* How long something that has to come may take on a busy machine; and how often in a
+ * row the host sees a CPU wait, while the other one answers interrupts. */
 #define COMES_S		300
-#define WAITS_MS	150
-#define WAITS_ANSWERS	4
+#define WAITS		5
 
 /* The page that freezer.py reads and writes, by its physical address. */
 static struct {
 	char text[256];
 	volatile uint32_t answer;
 	volatile uint32_t standing;
-	volatile uint32_t answered[CPUS];
+	volatile uint32_t waited[CPUS];
 	volatile uint64_t word;
 } *page;
 static uint64_t page_at;
@@ -41,7 +40,8 @@ static const char *const names[] = {
 	"exit_mmap", "folio_migrate_flags", "try_grab_folio_fast",
 	"pte_free_defer", "tlb_finish_mmu", "ptr_shim_vma_meets",
 	"do_swap_page", "do_exit", "tlb_remove_table_sync_one",
-	"flush_tlb_before_set_pmd",
+	"flush_tlb_before_set_pmd", "queued_spin_lock_slowpath",
+	"native_queued_spin_lock_slowpath",
 };
 
 #define PLACES	(sizeof(names) / sizeof(names[0]))
@@ -124,19 +124,37 @@ void symbols_read(void)
 	fclose(f);
 }
 
+static unsigned long place(const char *symbol)
+{
+	size_t i;
+
+	for (i = 0; i < PLACES; i++)
+		if (!strcmp(places[i].name, symbol))
+			return places[i].addr;
+	return 0;
+}
+
+/* The host is to know when a CPU waits for a spinlock. */
+void spin_known(void)
+{
+	unsigned long addr = place("native_queued_spin_lock_slowpath");
+	char text[32];
+
+	addr = addr ? addr : place("queued_spin_lock_slowpath");
+	CHECK(addr, "where do spinlocks spin?");
+	snprintf(text, sizeof(text), "spin %lx", addr);
+	tell_host(text);
+}
+
 static void want(const char *what, int cpu, const char *symbol, bool any,
 		 const void *in_table)
 {
 	unsigned long low = in_table ? (uintptr_t)in_table & ~(TABLE - 1) : 0;
 	unsigned long high = in_table ? low + TABLE - 1 : -1UL;
 	bool second = !strcmp(symbol, "lock_vma_under_rcu");
-	unsigned long addr = 0;
+	unsigned long addr = place(symbol);
 	char text[128];
-	size_t i;
 
-	for (i = 0; i < PLACES; i++)
-		if (!strcmp(places[i].name, symbol))
-			addr = places[i].addr;
 	CHECK(addr, "there is no symbol %s", symbol);
 	snprintf(text, sizeof(text), "%s %d %lx %s %s %lx %lx", what, cpu, addr,
 		 any ? "any" : "own", second ? "rsi" : "rdx", low, high);
@@ -258,20 +276,19 @@ void until_standing(struct actor *actor)
 
 bool ends_beside(struct actor *actor)
 {
-	int other = actor == &one_beside ? STANDING : BESIDE;
-	uint32_t answered = page->answered[other];
-	double asked = now(), start = asked;
+	uint32_t before = page->waited[actor->cpu];
+	double start = now();
 
 	while (!actor->done) {
-		if (!actor->begun) {
-			start = now();
-			answered = page->answered[other];
-		}
-		CHECK(start - asked < COMES_S, "CPU %d has other things to do",
-		      actor->cpu);
-		if (now() - start > WAITS_MS / 1e3 &&
-		    page->answered[other] - answered >= WAITS_ANSWERS)
+		uint32_t waited = page->waited[actor->cpu];
+
+		/* What it did before it began does not count. */
+		if (!actor->begun || waited < before)
+			before = actor->begun ? 0 : waited;
+		if (actor->begun && waited - before >= WAITS)
 			return false;
+		CHECK(now() - start < COMES_S,
+		      "CPU %d neither ends nor waits", actor->cpu);
 		nap(2);
 	}
 	return true;

@@ -5,9 +5,10 @@
  * pmd and writes. A third CPU, which has the old page in its TLB and does not
  * enter the kernel, must read what was written, not the old page.
  *
- * At the stop: the zap holds the VMA lock for reading, no page table lock; the
- * unlinked table is in its gather, tlb_flush_pending is 1. The reader's CPU holds
- * a translation that came from the table.
+ * At the stop: the zap holds no lock any more (madvise_walk_vmas() gives the VMA
+ * lock back before madvise_finish_tlb()); the unlinked table is in its gather,
+ * tlb_flush_pending is 1. The reader's CPU holds a translation that came from the
+ * table.
  */
 #define _GNU_SOURCE
 #include <string.h>
@@ -64,7 +65,6 @@ static bool old_page_read(bool huge, void (*fill_pmd)(void), bool *held_up)
 {
 	pthread_t reader;
 	uint64_t so_far;
-	int i;
 
 	actors();
 	table = map_anon(TABLE);
@@ -83,8 +83,7 @@ static bool old_page_read(bool huge, void (*fill_pmd)(void), bool *held_up)
 	if (without_shim)
 		leave_out(BESIDE, "flush_tlb_before_set_pmd");
 	begin(&one_beside, fill_pmd);
-	for (i = 0, *held_up = true; *held_up && i < 10; i++)
-		*held_up = !ends_beside(&one_beside);
+	*held_up = !ends_beside(&one_beside);
 	if (!*held_up) {
 		/* The reader has all the time to see what it must not. */
 		so_far = after;

@@ -10,7 +10,8 @@
  *   unlinked   ___pte_free_tlb(): the pmd is none, no page table lock; the zap has
  *              the only pointer, walkers may have others ("ForGather")
  *   unflushed  flush_tlb_mm_range(): the table is in the gather; other CPUs may
- *              have translations from it and cache the pmd
+ *              have translations from it and cache the pmd; no lock is held,
+ *              madvise_finish_tlb() comes after vma_end_read()
  *
  * What must hold, whoever comes: what he writes is there in the end, what was
  * zapped reads zero, the table is freed once, nothing else is; and he waits for
