@@ -7,7 +7,7 @@ argument is the physical address of a page with what it wants; the answer goes i
                             the address space that asks, LOW to HIGH: only if that argument is
     leave CPU ADDRESS own|any REGISTER LOW HIGH  the same, but the function returns at once, each time
     go CPU                  let it go on
-    spin ADDRESS            there a CPU waits for a spinlock
+    spin ADDRESS LENGTH     there a CPU waits for another one
     table ADDRESS           remember where the page table of that address is
     word                    what its first word holds now
     clear                   forget all that was wanted, let all go on
@@ -27,8 +27,6 @@ TEXT, ANSWER, FROZEN, WAITED, WORD = 0, 256, 260, 264, 280
 DONE, REFUSED = 1, 2
 # A guest in which nothing was asked for so long while a CPU stands still is held up.
 PATIENCE = 600
-# No longer than that is the function of a spinlock.
-SPIN_SIZE = 0x400
 # Then the trace says where all are.
 LOOK_S = 20
 # How often those who stand handle their interrupts.
@@ -58,7 +56,7 @@ class Freezer:
         self.cpus = set(range(cpus))
         self.stops, self.leaves, self.frozen, self.answering = [], [], {}, set()
         self.breakpoints, self.page, self.table = set(), None, 0
-        self.spin, self.waited = 0, [0] * cpus
+        self.spins, self.waited = [], [0] * cpus
         # Set by who reads what the guest says, when a race has failed: nobody waits any more.
         self.failed = False
         self.asked = self.answers = self.looked = time.monotonic()
@@ -118,8 +116,9 @@ class Freezer:
 
     def look_who_waits(self):
         for cpu in self.cpus - set(self.frozen):
-            spins = 0 <= self.stub.registers(cpu)["rip"] - self.spin < SPIN_SIZE
-            self.waited[cpu] = self.waited[cpu] + 1 if spins or self.stub.halted(cpu) else 0
+            rip = self.stub.registers(cpu)["rip"]
+            waits = self.stub.halted(cpu) or any(rip in spin for spin in self.spins)
+            self.waited[cpu] = self.waited[cpu] + 1 if waits else 0
         self.stub.write(self.page + WAITED, struct.pack(f"<{len(self.waited)}I", *self.waited))
 
     def arrive(self, cpu, regs):
@@ -153,8 +152,8 @@ class Freezer:
             self.place()
         elif word == "go" and len(args) == 1 and int(args[0]) in self.frozen:
             self.thaw(int(args[0]))
-        elif word == "spin" and len(args) == 1:
-            self.spin = int(args[0], 16)
+        elif word == "spin" and len(args) == 2:
+            self.spins.append(range(int(args[0], 16), int(args[0], 16) + int(args[1], 16)))
         elif word == "table" and len(args) == 1:
             self.table = self.stub.pte_table(regs, int(args[0], 16))
         elif word == "word":

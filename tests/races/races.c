@@ -169,7 +169,7 @@ static void prepare(void)
 	make_swap();
 	host_ready();
 	symbols_read();
-	spin_known();
+	spins_known();
 }
 
 int main(int argc, char **argv)

@@ -39,7 +39,7 @@ const struct race *scan_race_list(void);
  */
 void host_ready(void);
 void symbols_read(void);
-void spin_known(void);
+void spins_known(void);
 void stop_at(int cpu, const char *symbol, bool any, const void *in_table);
 /* From now on the function does nothing on this CPU: a mistake made on purpose. */
 void leave_out(int cpu, const char *symbol);

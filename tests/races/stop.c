@@ -29,7 +29,7 @@ static uint64_t page_at;
 
 static struct place {
 	char name[48];
-	unsigned long addr;
+	unsigned long addr, length;	/* to the next symbol */
 } *places;
 
 static const char *const names[] = {
@@ -41,7 +41,7 @@ static const char *const names[] = {
 	"pte_free_defer", "tlb_finish_mmu", "ptr_shim_vma_meets",
 	"do_swap_page", "do_exit", "tlb_remove_table_sync_one",
 	"flush_tlb_before_set_pmd", "queued_spin_lock_slowpath",
-	"native_queued_spin_lock_slowpath",
+	"native_queued_spin_lock_slowpath", "smp_call_function_many_cond",
 };
 
 #define PLACES	(sizeof(names) / sizeof(names[0]))
@@ -104,6 +104,8 @@ void symbols_read(void)
 {
 	FILE *f = fopen("/proc/kallsyms", "r");
 	char line[512], *name;
+	struct place *last = NULL;
+	unsigned long addr;
 	size_t i;
 
 	CHECK(f, "/proc/kallsyms: %m");
@@ -114,36 +116,54 @@ void symbols_read(void)
 	while (fgets(line, sizeof(line), f)) {
 		if (strlen(line) < 20)
 			continue;
+		if (last) {
+			addr = strtoul(line, NULL, 16);
+			last->length = addr - last->addr;
+			last = addr > last->addr ? NULL : last;
+		}
 		name = line + 19;
 		/* What the compiler made of a static function has a suffix. */
 		name[strcspn(name, ".\t\n")] = 0;
 		for (i = 0; i < PLACES; i++)
-			if (*name == *names[i] && !strcmp(name, names[i]))
+			if (*name == *names[i] && !strcmp(name, names[i])) {
 				places[i].addr = strtoul(line, NULL, 16);
+				last = &places[i];
+			}
 	}
 	fclose(f);
 }
 
-static unsigned long place(const char *symbol)
+/* NULL if there is no such symbol. */
+static const struct place *place(const char *symbol)
 {
 	size_t i;
 
 	for (i = 0; i < PLACES; i++)
-		if (!strcmp(places[i].name, symbol))
-			return places[i].addr;
-	return 0;
+		if (!strcmp(places[i].name, symbol) && places[i].addr)
+			return &places[i];
+	return NULL;
 }
 
-/* The host is to know when a CPU waits for a spinlock. */
-void spin_known(void)
+/* The host is to know when a CPU waits: in these functions. */
+void spins_known(void)
 {
-	unsigned long addr = place("native_queued_spin_lock_slowpath");
-	char text[32];
+	static const char *const spins[] = {
+		"queued_spin_lock_slowpath", "native_queued_spin_lock_slowpath",
+		"smp_call_function_many_cond",
+	};
+	char text[48];
+	size_t i, n = 0;
 
-	addr = addr ? addr : place("queued_spin_lock_slowpath");
-	CHECK(addr, "where do spinlocks spin?");
-	snprintf(text, sizeof(text), "spin %lx", addr);
-	tell_host(text);
+	for (i = 0; i < sizeof(spins) / sizeof(spins[0]); i++) {
+		const struct place *at = place(spins[i]);
+
+		if (!at)
+			continue;
+		snprintf(text, sizeof(text), "spin %lx %lx", at->addr, at->length);
+		tell_host(text);
+		n++;
+	}
+	CHECK(n == 2, "%zu functions in which a CPU spins, not 2", n);
 }
 
 static void want(const char *what, int cpu, const char *symbol, bool any,
@@ -152,11 +172,11 @@ static void want(const char *what, int cpu, const char *symbol, bool any,
 	unsigned long low = in_table ? (uintptr_t)in_table & ~(TABLE - 1) : 0;
 	unsigned long high = in_table ? low + TABLE - 1 : -1UL;
 	bool second = !strcmp(symbol, "lock_vma_under_rcu");
-	unsigned long addr = place(symbol);
+	const struct place *at = place(symbol);
 	char text[128];
 
-	CHECK(addr, "there is no symbol %s", symbol);
-	snprintf(text, sizeof(text), "%s %d %lx %s %s %lx %lx", what, cpu, addr,
+	CHECK(at, "there is no symbol %s", symbol);
+	snprintf(text, sizeof(text), "%s %d %lx %s %s %lx %lx", what, cpu, at->addr,
 		 any ? "any" : "own", second ? "rsi" : "rdx", low, high);
 	tell_host(text);
 }
