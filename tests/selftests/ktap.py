@@ -20,6 +20,8 @@ PLANNED = re.compile(r"^1\.\.(\d+)")
 SAYS = re.compile(r"stress-ng: \w+: +\[\d+\] (passed|failed|skipped): \d+: (.*)")
 SAID = {"passed": OK, "failed": NOT_OK, "skipped": SKIP}
 ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
+# What pagemap_ioctl has counted.
+COUNTED = re.compile(r"(Extra pages|extra thread faults) [\d.]+( \([\d.]+%\))?")
 
 
 def result(line):
@@ -38,7 +40,7 @@ def result(line):
     else:
         # "name #  message" is kselftest.h's.
         name = name.split(" #  ")[0].strip()
-    return ADDRESS.sub("0x*", name), outcome
+    return COUNTED.sub(r"\1 *", ADDRESS.sub("0x*", name)), outcome
 
 
 def numbered(name, taken):
