@@ -178,7 +178,7 @@ static void set_back(void)
 static void usage(int status)
 {
 	printf("usage: faults [--rounds N] [--seed N] [--patience SECONDS] [--ko MODULE] "
-	       "[--only PATTERN] [--list]\n");
+	       "[--parameters TEXT] [--only PATTERN] [--list]\n");
 	exit(status);
 }
 
@@ -215,6 +215,8 @@ int main(int argc, char **argv)
 			patience = atof(value);
 		else if (!strcmp(argv[arg], "--ko"))
 			ko = value;
+		else if (!strcmp(argv[arg], "--parameters"))
+			parameters = value;
 		else if (!strcmp(argv[arg], "--only"))
 			only = value;
 		else

@@ -16,7 +16,7 @@
 #include "faults.h"
 #include "leftovers.h"
 
-static const char *parameters = "refill_ms=0";
+const char *parameters = "refill_ms=0";
 
 static int load(unsigned int n, unsigned int *left)
 {
