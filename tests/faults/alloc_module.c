@@ -130,7 +130,7 @@ static void is_set(int ret)
 		CHECK(!set_after(), "the second time: %m");
 }
 
-static void parameters(void)
+static void parameter_writes(void)
 {
 	static const struct {
 		const char *path, *before, *after;
@@ -213,7 +213,7 @@ const struct test_case alloc_module_cases[] = {
 	  device_open },
 	{ "faults.alloc.requests", "nothing is allocated", requests },
 	{ "faults.alloc.parameters", "each allocation fails in turn: the old value or the new one",
-	  parameters },
+	  parameter_writes },
 	{ "faults.alloc.files", "each allocation fails in turn: ENOMEM, or all of it", files },
 	{ }
 };
