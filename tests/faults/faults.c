@@ -216,7 +216,7 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[arg], "--ko"))
 			ko = value;
 		else if (!strcmp(argv[arg], "--parameters"))
-			parameters = value;
+			load_parameters = value;
 		else if (!strcmp(argv[arg], "--only"))
 			only = value;
 		else

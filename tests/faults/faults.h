@@ -13,7 +13,7 @@ extern const struct test_case alloc_zap_cases[], alloc_fill_cases[],
 extern unsigned int rounds;	/* of what is repeated at random moments */
 extern uint64_t seed;
 extern const char *ko;		/* the module, for those who load it; */
-extern const char *parameters;	/* and what with */
+extern const char *load_parameters;	/* and what with */
 
 uint64_t dice(void);
 /* Is about n of a hundred times. */

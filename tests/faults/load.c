@@ -16,14 +16,14 @@
 #include "faults.h"
 #include "leftovers.h"
 
-const char *parameters = "refill_ms=0";
+const char *load_parameters = "refill_ms=0";
 
 static int load(unsigned int n, unsigned int *left)
 {
 	int fd = SYS(open(ko, O_RDONLY | O_CLOEXEC)), ret;
 
 	nth_begin(n);
-	ret = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
+	ret = syscall(SYS_finit_module, fd, load_parameters, 0) ? -errno : 0;
 	*left = nth_end();
 	close(fd);
 	return ret;
