@@ -103,4 +103,4 @@ class Boots:
                 finally:
                     process.kill()
                     process.wait()
-        return guest.read_log(console)
+        return guest.read_log(console)[0]
