@@ -7,6 +7,12 @@ use kernel::prelude::*;
 #[kunit_tests(ptreclaim_sweep)]
 mod tests {
     use super::*;
+    use kernel::time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    };
+
     use crate::{
         outcome::Outcome,
         pressure,
@@ -279,18 +285,25 @@ mod tests {
         let tables = page_tables();
         assert_eq!(pressure::before_oom(), 0);
         assert_eq!(page_tables(), tables);
-        for table in 2..MANY {
-            map.make_empty(table)?;
+        // A slow CPU may take longer than the interval to make so many.
+        for _ in 0..10 {
+            for table in 0..MANY {
+                map.make_empty(table)?;
+            }
+            let tables = page_tables();
+            pause(1100);
+            let asked = Instant::<Monotonic>::now();
+            assert!(pressure::before_oom() >= MANY as u64);
+            assert!(page_tables() <= tables - MANY);
+            for table in 0..MANY {
+                map.make_empty(table)?;
+            }
+            let again = pressure::before_oom();
+            if asked.elapsed() < Delta::from_secs(1) {
+                assert_eq!(again, 0);
+                return Ok(());
+            }
         }
-        let tables = page_tables();
-        pause(1100);
-        assert!(pressure::before_oom() >= MANY as u64);
-        assert!(page_tables() <= tables - MANY);
-        // It is not asked again at once.
-        for table in 0..MANY {
-            map.make_empty(table)?;
-        }
-        assert_eq!(pressure::before_oom(), 0);
-        Ok(())
+        Err(ETIMEDOUT)
     }
 }

@@ -34,22 +34,10 @@ static void *uffd_handler(void *arg)
 		at = (char *)(msg.arg.pagefault.address & ~(PAGE - 1));
 		from = staging + (at - area) / TABLE * TABLE;
 		*(volatile uint64_t *)from = word(at, uffd_seed);
-		do {
-			struct uffdio_copy c = {
-				.dst = (uintptr_t)at, .src = (uintptr_t)from,
-				.len = PAGE,
-			};
-			struct uffdio_move m = {
-				.dst = (uintptr_t)at, .src = (uintptr_t)from,
-				.len = PAGE,
-			};
-
-			ret = (uintptr_t)at / PAGE & 1 ?
-				ioctl(fd, UFFDIO_MOVE, &m) : -1;
-			/* A page that is not its own alone cannot be moved. */
-			if (ret)
-				ret = ioctl(fd, UFFDIO_COPY, &c);
-		} while (ret && errno == EAGAIN);
+		/* A page that is not its own alone cannot be moved. */
+		ret = (uintptr_t)at / PAGE & 1 ? uffd_move_page(fd, at, from) : -1;
+		if (ret)
+			ret = uffd_copy_page(fd, at, from);
 		CHECK(!ret || errno == EEXIST, "UFFDIO_COPY: %m");
 	}
 	return NULL;

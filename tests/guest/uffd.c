@@ -42,3 +42,21 @@ void uffd_protect(int fd, char *p, size_t len, bool on)
 
 	SYS(ioctl(fd, UFFDIO_WRITEPROTECT, &wp));
 }
+
+int uffd_copy_page(int fd, char *to, const char *from)
+{
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)to, .src = (uintptr_t)from, .len = PAGE,
+	};
+
+	return ioctl(fd, UFFDIO_COPY, &copy);
+}
+
+int uffd_move_page(int fd, char *to, const char *from)
+{
+	struct uffdio_move move = {
+		.dst = (uintptr_t)to, .src = (uintptr_t)from, .len = PAGE,
+	};
+
+	return ioctl(fd, UFFDIO_MOVE, &move);
+}

@@ -35,4 +35,8 @@ void uffd_watch(int fd, char *p, size_t len, uint64_t how);
 void uffd_unwatch(int fd, char *p, size_t len);
 void uffd_protect(int fd, char *p, size_t len, bool on);
 
+/* One page; as the ioctl() returns. */
+int uffd_copy_page(int fd, char *to, const char *from);
+int uffd_move_page(int fd, char *to, const char *from);
+
 #endif

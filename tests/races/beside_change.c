@@ -215,25 +215,15 @@ static void unwatched(void)
 static void copy_in(void)
 {
 	static uint64_t page[PAGE / 8] __attribute__((aligned(PAGE)));
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)spot, .src = (uintptr_t)page, .len = PAGE,
-	};
 
 	page[0] = word(spot, 3);
-	/* -EAGAIN: it is to be tried again (patches 3 and 4). */
-	while (ioctl(uffd, UFFDIO_COPY, &copy) < 0)
-		CHECK(errno == EAGAIN, "UFFDIO_COPY: %m");
+	/* A table that goes is not the monitor's business (patch 3). */
+	CHECK(!uffd_copy_page(uffd, spot, (char *)page), "UFFDIO_COPY: %m");
 }
 
 static void move_page_in(void)
 {
-	struct uffdio_move move = {
-		.dst = (uintptr_t)spot, .src = (uintptr_t)(area + 3 * TABLE),
-		.len = PAGE,
-	};
-
-	while (ioctl(uffd, UFFDIO_MOVE, &move) < 0)
-		CHECK(errno == EAGAIN, "UFFDIO_MOVE: %m");
+	CHECK(!uffd_move_page(uffd, spot, area + 3 * TABLE), "UFFDIO_MOVE: %m");
 }
 
 /* What is in the table when the hook looks, or comes and goes meanwhile. */

@@ -34,20 +34,6 @@ void watch(struct worker *w, struct block *b)
 	set(&x, MISSING, true);
 }
 
-/*
- * A zap beside the page may have the table unlinked in the middle of it: EAGAIN, with
- * reclaim more often than without.
- */
-#define until_settled(call)						\
-	({								\
-		long ret_;						\
-									\
-		do							\
-			ret_ = (call);					\
-		while (ret_ == -1 && errno == EAGAIN);			\
-		ret_;							\
-	})
-
 /* EEXIST where something is. */
 static void expect(struct part *x, const char *what, int page, long ret, bool can)
 {
@@ -73,8 +59,7 @@ static void op_copy(struct part *x)
 
 		b->seed[i] = ++x->w->seeds;
 		*word_at(from, i) = content(b, i);
-		expect(x, "UFFDIO_COPY", i,
-		       until_settled(ioctl(x->w->uffd, UFFDIO_COPY, &copy)), can);
+		expect(x, "UFFDIO_COPY", i, ioctl(x->w->uffd, UFFDIO_COPY, &copy), can);
 		*word_at(from, i) = 0;
 		if (can)
 			b->is[i] = 0;
@@ -95,8 +80,7 @@ static void op_zero(struct part *x)
 		};
 		bool can = b->is[i] == MISSING;
 
-		expect(x, "UFFDIO_ZEROPAGE", i,
-		       until_settled(ioctl(x->w->uffd, UFFDIO_ZEROPAGE, &zero)), can);
+		expect(x, "UFFDIO_ZEROPAGE", i, ioctl(x->w->uffd, UFFDIO_ZEROPAGE, &zero), can);
 		if (can) {
 			b->is[i] = 0;
 			b->seed[i] = 0;
@@ -111,8 +95,7 @@ static void op_poison(struct part *x)
 	struct uffdio_poison poison = { .range = { (uintptr_t)(b->p + i * PAGE), PAGE } };
 	bool can = b->is[i] == MISSING;
 
-	expect(x, "UFFDIO_POISON", i,
-	       until_settled(ioctl(x->w->uffd, UFFDIO_POISON, &poison)), can);
+	expect(x, "UFFDIO_POISON", i, ioctl(x->w->uffd, UFFDIO_POISON, &poison), can);
 	if (can)
 		b->is[i] |= POISONED;
 }
