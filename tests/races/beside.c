@@ -206,14 +206,14 @@ const struct peer *peer_named(const char *name)
 /*
  * One of each kind: a fault, a fault for a huge page, one who reads under RCU, one
  * with interrupts off, another zap, a look, the end of a VMA, tables that are
- * moved, a collapse, and an entry that is not none. The others do the same to the
+ * moved, a collapse (by call, and by khugepaged), and an entry that is not none. The others do the same to the
  * table under the same locks, and come in the long form.
  */
 bool stands_for_others(const struct peer *peer)
 {
 	static const char *const one_of_each[] = {
 		"write", "huge_page", "pagemap", "gup_fast", "zap", "request",
-		"munmap", "mremap_out", "collapse", "migrate",
+		"munmap", "mremap_out", "collapse", "khugepaged", "migrate",
 	};
 	size_t i;
 

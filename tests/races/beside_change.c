@@ -185,6 +185,20 @@ static void first_is_huge(void)
 	first_is_there();
 }
 
+/* The table that goes is there already: a huge page must not come in its place. */
+static void allow_huge_pages(void)
+{
+	advise(area, 4 * TABLE, MADV_HUGEPAGE);
+}
+
+static void khugepaged_comes(void)
+{
+	khugepaged_works();
+	while (smaps_kb(area, "AnonHugePages") != 2048)
+		nap(1);
+	khugepaged_rests();
+}
+
 /* Nothing to collapse, or a table that goes: whatever it says. */
 static void collapse_table(void)
 {
@@ -277,6 +291,8 @@ const struct peer change_peers[] = {
 	{ "mremap_out", CHANGE, anon_area, fresh_place, move_out, moved_out, 0, 1, true, 1, 0 },
 	{ "mremap_in", CHANGE, anon_area, full_place, move_in, moved_in, 0, 1, true, 0, 0 },
 	{ "collapse_beside", "wwwg", "", anon_area, NULL, collapse_first, first_is_huge, 0, 1, false },
+	{ "khugepaged", "wwwg", "", anon_area, NULL, khugepaged_comes, first_is_huge, 0, 1, false,
+	  .made = allow_huge_pages },
 	{ "collapse", "wwgg", "", anon_area, NULL, collapse_table, nothing_at_spot, 0, 1, false },
 	{ "swap_in", "w", "", anon_area, swap_at_spot, swap_in, spot_is_there, 0, 0, false },
 	{ "page_out", "w", "", anon_area, page_at_spot, page_out_spot, spot_is_there, 0, 0, false },

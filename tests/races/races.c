@@ -123,28 +123,50 @@ static void make_swap(void)
 	SYS(swapon("/dev/zram0", 0));
 }
 
-/* It may spin for a lock of one who stands: not where somebody else is to run. */
-static void pin_khugepaged(void)
+void pin_kthread(const char *name, int cpu)
 {
 	cpu_set_t set;
 	char path[280], comm[32];
 	struct dirent *entry;
 	DIR *dir = opendir("/proc");
+	bool found = false;
 	FILE *f;
 
 	CHECK(dir, "/proc: %m");
 	CPU_ZERO(&set);
-	CPU_SET(READER, &set);
+	CPU_SET(cpu, &set);
 	while ((entry = readdir(dir))) {
 		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
 		f = fopen(path, "r");
 		if (!f)
 			continue;
-		if (fgets(comm, sizeof(comm), f) && !strcmp(comm, "khugepaged\n"))
-			SYS(sched_setaffinity(atoi(entry->d_name), sizeof(set), &set));
+		if (!fgets(comm, sizeof(comm), f))
+			*comm = 0;
 		fclose(f);
+		comm[strcspn(comm, "\n")] = 0;
+		if (strcmp(comm, name))
+			continue;
+		SYS(sched_setaffinity(atoi(entry->d_name), sizeof(set), &set));
+		found = true;
 	}
 	closedir(dir);
+	CHECK(found, "there is no %s", name);
+}
+
+/* It may spin for a lock of one who stands: not where somebody else is to run. */
+void khugepaged_rests(void)
+{
+	write_text(KHUGEPAGED "scan_sleep_millisecs", "600000");
+	khugepaged(false);
+	pin_kthread("khugepaged", READER);
+}
+
+/* On the CPU of the one beside, who waits for what it does: it is idle when that waits. */
+void khugepaged_works(void)
+{
+	pin_kthread("khugepaged", BESIDE);
+	khugepaged(true);
+	write_text(KHUGEPAGED "scan_sleep_millisecs", "0");
 }
 
 /*
@@ -155,8 +177,7 @@ static void prepare(void)
 {
 	char *p = map_anon(TABLE);
 
-	write_text(KHUGEPAGED "scan_sleep_millisecs", "600000");
-	write_text(KHUGEPAGED "max_ptes_none", "0");
+	khugepaged_rests();
 	write_text("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
 	if (mode == MODE_MODULE)
 		write_text(SCAN, "N");
@@ -165,7 +186,6 @@ static void prepare(void)
 	*(volatile char *)p = 1;
 	CHECK(smaps_kb(p, "AnonHugePages") == 2048, "there are no huge pages");
 	SYS(munmap(p, TABLE));
-	pin_khugepaged();
 	make_swap();
 	host_ready();
 	symbols_read();

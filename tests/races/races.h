@@ -84,6 +84,11 @@ void until_standing(struct actor *actor);
  * while the other one stands there and answers interrupts. */
 bool ends_beside(struct actor *actor);
 
+/* races.c: who comes by himself, and when. */
+void pin_kthread(const char *name, int cpu);
+void khugepaged_rests(void);
+void khugepaged_works(void);
+
 /* The page of a table that is freed meanwhile goes to somebody else, for certain. */
 void remember_table(const void *addr);
 void reuse_table(void);

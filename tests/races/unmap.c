@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Ranges that are on their way out: a munmap() that has downgraded mmap_lock, and
- * a process that the OOM killer's sibling, process_mrelease(), reaps.
+ * a process that the OOM reaper or its sibling, process_mrelease(), reaps.
  *
  * munmap() stands at free_pgtables(): mmap_lock for reading, its VMAs detached, the
  * entries zapped, the tables still linked; it is going to free them without a page
@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -162,19 +163,52 @@ static void neighbour_zapped(void)
 }
 
 /*
- * process_mrelease() stands with a zap of a process that is killed, mmap_lock for
- * reading, while that goes through its exit. At the hook mm_users is zero when it
- * goes on: exit_mmap() is at work, and the table stays for it (kept_exiting).
- * Behind it the table has gone into the gather, once.
+ * process_mrelease(), or the OOM reaper, stands with a zap of a process that is
+ * killed, mmap_lock for reading, while that goes through its exit. At the hook
+ * mm_users is zero when it goes on: exit_mmap() is at work, and the table stays for
+ * it (kept_exiting). Behind it the table has gone into the gather, once.
  */
+#define GROUP	"/sys/fs/cgroup/races"
+
 static pid_t child;
-static int pidfd;
+static int pidfd, down[2];
 static long mrelease_error;
+
+struct killer {
+	void (*ready)(void);		/* in the child, before it has anything */
+	void (*kill)(void);
+	void (*reap)(void);		/* NULL: the OOM reaper does, by itself */
+};
+
+static void kill_child(void)
+{
+	SYS(kill(child, SIGKILL));
+}
 
 static void mrelease(void)
 {
 	mrelease_error = syscall(SYS_process_mrelease, pidfd, 0) ? errno : 0;
 }
+
+static const struct killer by_call = { NULL, kill_child, mrelease };
+
+static void join_small_group(void)
+{
+	write_text("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	SYS(mkdir(GROUP, 0755));
+	write_text(GROUP "/memory.max", "8M");
+	write_text(GROUP "/memory.swap.max", "0");
+	write_text(GROUP "/cgroup.procs", "0");
+}
+
+/* It wants more than there is. The reaper follows two seconds later. */
+static void have_it_grow(void)
+{
+	pin_kthread("oom_reaper", STANDING);
+	CHECK(write(down[1], "x", 1) == 1, "no word to the child: %m");
+}
+
+static const struct killer by_oom = { join_small_group, have_it_grow, NULL };
 
 static void wait_for_child(void)
 {
@@ -189,53 +223,86 @@ static void let_child_go(void)
 	let_go(READER);
 }
 
-static void released_at(const char *place)
+static void released_at(const char *place, const struct killer *killer)
 {
 	int up[2];
 	char c;
 
 	actors();
 	SYS(pipe(up));
+	SYS(pipe(down));
 	child = SYS(fork());
 	if (!child) {
 		pin(READER);
+		if (killer->ready)
+			killer->ready();
 		anon_area();
 		fill_rest();
 		SYS(write(up[1], "x", 1));
-		while (1)
-			pause();
+		SYS(read(down[0], &c, 1));
+		fill(map_anon(MIB(64)), MIB(64), PAGE, 1);
+		FAIL("there is memory without end");
 	}
 	CHECK(read(up[0], &c, 1) == 1, "the child does not come up");
 	pidfd = pidfd_of(child);
 	/* It is killed, and stands before it drops its address space. */
 	stop_at(READER, "do_exit", true, NULL);
-	kill(child, SIGKILL);
+	stop_at(STANDING, place, true, NULL);
+	killer->kill();
 	while (!standing(READER))
 		nap(1);
-	stop_at(STANDING, place, true, NULL);
-	begin(&standing_one, mrelease);
-	until_standing(&standing_one);
+	if (killer->reap)
+		begin(&standing_one, killer->reap);
+	until_standing(killer->reap ? &standing_one : NULL);
 	let_child_go();
 	begin(&one_beside, wait_for_child);
 	CHECK(!ends_beside(&one_beside),
-	      "the exit did not wait for process_mrelease");
+	      "the exit did not wait for the one who reaps");
 	let_go(STANDING);
-	end(&standing_one);
+	if (killer->reap)
+		end(&standing_one);
 	end(&one_beside);
 	CHECK(!mrelease_error, "process_mrelease: %s", strerror(mrelease_error));
 }
 
-static void released_at_hook(void)
+static void at_hook(const struct killer *killer)
 {
 	long exiting = counter("kept_exiting");
 
-	released_at("ptreclaim_zap");
+	released_at("ptreclaim_zap", killer);
 	CHECK(counter("kept_exiting") > exiting, "not kept for the exit");
+}
+
+static void released_at_hook(void)
+{
+	at_hook(&by_call);
 }
 
 static void released_unlinked(void)
 {
-	released_at("___pte_free_tlb");
+	released_at("___pte_free_tlb", &by_call);
+}
+
+/* What the child had goes a little later than the child. */
+static void group_goes(void)
+{
+	int i;
+
+	for (i = 0; i < 500 && rmdir(GROUP); i++)
+		nap(20);
+	CHECK(i < 500, "the cgroup of the child stays: %m");
+}
+
+static void reaped_at_hook(void)
+{
+	at_hook(&by_oom);
+	group_goes();
+}
+
+static void reaped_unlinked(void)
+{
+	released_at("___pte_free_tlb", &by_oom);
+	group_goes();
 }
 
 const struct race unmap_races[] = {
@@ -247,5 +314,7 @@ const struct race unmap_races[] = {
 	{ "munmap.free.zap_neighbour", neighbour_zapped },
 	{ "mrelease.hook.exit", released_at_hook },
 	{ "mrelease.unlinked.exit", released_unlinked },
+	{ "oom_reaper.hook.exit", reaped_at_hook },
+	{ "oom_reaper.unlinked.exit", reaped_unlinked },
 	{ }
 };
