@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -164,9 +165,9 @@ static void scan_pagemap(void)
 	      "PAGEMAP_SCAN shows %d regions", n);
 }
 
-#define FAULT	"wwgg", "gggwwg"
-#define HUGE	"wwgg", "----wg"
-#define READ	"wwgg", "gggwgg"
+#define FAULT	{ "wwgg", "gggwwg" }
+#define HUGE	{ "wwgg", "----wg" }
+#define READ	{ "wwgg", "gggwgg" }
 
 const struct peer fault_peers[] = {
 	{ "write", FAULT, anon_area, NULL, write_spot, spot_is_there, 1, 1, false, 1, 0 },
@@ -191,6 +192,29 @@ const struct peer *each_peer(const struct peer *peer)
 	if (peer == fault_peers + sizeof(fault_peers) / sizeof(fault_peers[0]) - 1)
 		return change_peers;
 	return peer->name ? peer : NULL;
+}
+
+size_t pair_up(struct race *races, const char *kind, enum whose whose,
+	       const struct stop *stops, void (*run)(void))
+{
+	const struct peer *peer = NULL;
+	struct pair *pair;
+	size_t n = 0, i;
+	char *name;
+
+	while ((peer = each_peer(peer))) {
+		for (i = 0; peer->conduct[whose][i]; i++) {
+			if (peer->conduct[whose][i] == '-')
+				continue;
+			pair = malloc(sizeof(*pair));
+			*pair = (struct pair) { peer, i };
+			CHECK(asprintf(&name, "%s.%s.%s", kind, stops[i].name, peer->name) > 0,
+			      "no memory");
+			races[n++] = (struct race) { name, run, pair,
+				.rare = !stands_for_others(peer) };
+		}
+	}
+	return n;
 }
 
 const struct peer *peer_named(const char *name)

@@ -4,6 +4,7 @@
 #define BESIDE_H
 
 #include "../guest/ptest.h"
+#include "races.h"
 
 #define REST		(16 * PAGE)
 
@@ -14,11 +15,17 @@
 extern char *area, *table, *rest, *spot;
 extern bool of_file;		/* its pages are those of a file */
 
+/* Who stands: zap.c, scan.c. */
+enum whose { ZAP, LOOK };
+
 struct peer {
 	const char *name;
-	/* Conduct at each place: g goes through, w waits, m either, - no race. */
-	const char *zap;	/* zap.c: hook, locked, unlinked, unflushed */
-	const char *scan;	/* scan.c: looked, covered, pmd, locked, unflushed, flushed */
+	/*
+	 * Conduct at each place: g goes through, w waits, m either, - no race. ZAP:
+	 * hook, locked, unlinked, unflushed; LOOK: looked, covered, pmd, locked,
+	 * unflushed, flushed.
+	 */
+	const char *conduct[2];
 	void (*setup)(void);	/* the area */
 	void (*ready)(void);	/* more of it, before tables are counted */
 	void (*act)(void);
@@ -34,6 +41,19 @@ struct peer {
 extern const struct peer fault_peers[], change_peers[];
 const struct peer *each_peer(const struct peer *peer);	/* after NULL the first */
 bool stands_for_others(const struct peer *peer);
+
+/* Somebody stands at a symbol, and a peer comes. */
+struct stop {
+	const char *name, *symbol;
+};
+struct pair {
+	const struct peer *peer;
+	unsigned int stop;
+};
+/* "KIND.STOP.PEER" of all that is a race; how many they are. */
+size_t pair_up(struct race *races, const char *kind, enum whose whose,
+	       const struct stop *stops, void (*run)(void));
+
 void anon_area(void);
 void places(char *p);
 void fill_rest(void);

@@ -274,28 +274,28 @@ static void migrate_spot(void)
 	CHECK(status == 1, "move_pages gives %d", status);
 }
 
-#define FAULT	"wwgg", "gggwwg"
-#define CHANGE	"wwwg", "gwwwww"
+#define FAULT	{ "wwgg", "gggwwg" }
+#define CHANGE	{ "wwwg", "gwwwww" }
 
 const struct peer change_peers[] = {
 	{ "uffdio_copy", FAULT, watched_area, watch, copy_in, unwatched, 1, 1, false, 1, 0 },
 	{ "uffdio_move", FAULT, watched_area, watch, move_page_in, unwatched, 1, 1, false, 1, 0 },
-	{ "zap", "wwgg", "", anon_area, NULL, zap_begin, nothing_at_spot, 0, 1, false },
-	{ "request", "wwgg", "", anon_area, NULL, request_table, nothing_at_spot, 0, 1, false },
-	{ "truncate", "wwgg", "", file_area, NULL, truncate_file, file_is_empty, 0, 1, true },
-	{ "punch_hole", "wwgg", "", file_area, NULL, punch_file, file_has_a_hole, 0, 1, false },
-	{ "munmap_neighbour", "wwgg", "", two_vmas, NULL, munmap_neighbour, neighbour_is_gone, 0, 1, false },
+	{ "zap", { "wwgg", "" }, anon_area, NULL, zap_begin, nothing_at_spot, 0, 1, false },
+	{ "request", { "wwgg", "" }, anon_area, NULL, request_table, nothing_at_spot, 0, 1, false },
+	{ "truncate", { "wwgg", "" }, file_area, NULL, truncate_file, file_is_empty, 0, 1, true },
+	{ "punch_hole", { "wwgg", "" }, file_area, NULL, punch_file, file_has_a_hole, 0, 1, false },
+	{ "munmap_neighbour", { "wwgg", "" }, two_vmas, NULL, munmap_neighbour, neighbour_is_gone, 0, 1, false },
 	{ "munmap", CHANGE, anon_area, NULL, munmap_all, all_is_gone, -1, 1, true, -1, 0 },
 	{ "mprotect", CHANGE, anon_area, NULL, protect, nothing_at_spot, 0, 1, false, 0, 1 },
 	{ "fork", CHANGE, anon_area, NULL, fork_child, nothing_at_spot, 0, 1, false, 0, 1 },
 	{ "mremap_out", CHANGE, anon_area, fresh_place, move_out, moved_out, 0, 1, true, 1, 0 },
 	{ "mremap_in", CHANGE, anon_area, full_place, move_in, moved_in, 0, 1, true, 0, 0 },
-	{ "collapse_beside", "wwwg", "", anon_area, NULL, collapse_first, first_is_huge, 0, 1, false },
-	{ "khugepaged", "wwwg", "", anon_area, NULL, khugepaged_comes, first_is_huge, 0, 1, false,
+	{ "collapse_beside", { "wwwg", "" }, anon_area, NULL, collapse_first, first_is_huge, 0, 1, false },
+	{ "khugepaged", { "wwwg", "" }, anon_area, NULL, khugepaged_comes, first_is_huge, 0, 1, false,
 	  .made = allow_huge_pages },
-	{ "collapse", "wwgg", "", anon_area, NULL, collapse_table, nothing_at_spot, 0, 1, false },
-	{ "swap_in", "w", "", anon_area, swap_at_spot, swap_in, spot_is_there, 0, 0, false },
-	{ "page_out", "w", "", anon_area, page_at_spot, page_out_spot, spot_is_there, 0, 0, false },
-	{ "migrate", "w", "", anon_area, page_at_spot, migrate_spot, spot_is_there, 0, 0, false },
+	{ "collapse", { "wwgg", "" }, anon_area, NULL, collapse_table, nothing_at_spot, 0, 1, false },
+	{ "swap_in", { "w", "" }, anon_area, swap_at_spot, swap_in, spot_is_there, 0, 0, false },
+	{ "page_out", { "w", "" }, anon_area, page_at_spot, page_out_spot, spot_is_there, 0, 0, false },
+	{ "migrate", { "w", "" }, anon_area, page_at_spot, migrate_spot, spot_is_there, 0, 0, false },
 	{ }
 };

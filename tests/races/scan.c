@@ -31,9 +31,7 @@
 
 #define LOCK_VMA	"lock_vma_under_rcu"
 
-static const struct {
-	const char *name, *symbol;
-} stops[] = {
+static const struct stop stops[] = {
 	{ "looked", LOCK_VMA },
 	{ "covered", "ptr_shim_find_pmd" },
 	{ "pmd", "ptr_shim_pte_table" },
@@ -43,11 +41,6 @@ static const struct {
 };
 
 #define LOCKED		3
-
-struct pair {
-	const struct peer *peer;
-	unsigned int stop;
-};
 
 static void request_table(void)
 {
@@ -98,7 +91,7 @@ static void request_beside(void)
 {
 	const struct pair *pair = this_race->arg;
 	const struct peer *peer = pair->peer;
-	char conduct = peer->scan[pair->stop];
+	char conduct = peer->conduct[LOOK][pair->stop];
 	long freed;
 
 	prepared(peer);
@@ -252,23 +245,8 @@ static const struct race others[] = {
 const struct race *scan_race_list(void)
 {
 	static struct race races[256];
-	static struct pair pairs[256];
-	static char text[256][40];
-	const struct peer *peer = NULL;
-	size_t n = 0, i;
+	size_t n = pair_up(races, "request", LOOK, stops, request_beside);
 
-	while ((peer = each_peer(peer))) {
-		for (i = 0; peer->scan[i]; i++) {
-			if (peer->scan[i] == '-')
-				continue;
-			pairs[n] = (struct pair) { peer, i };
-			snprintf(text[n], sizeof(text[n]), "request.%s.%s",
-				 stops[i].name, peer->name);
-			races[n] = (struct race) { text[n], request_beside,
-				&pairs[n], .rare = !stands_for_others(peer) };
-			n++;
-		}
-	}
 	memcpy(races + n, others, sizeof(others));
 	return races;
 }

@@ -29,21 +29,11 @@
 #include "beside.h"
 #include "races.h"
 
-static const struct {
-	const char *name, *symbol;
-} stops[] = {
+static const struct stop stops[] = {
 	{ "hook", "ptreclaim_zap" },
 	{ "locked", "ptr_shim_pmd_clear" },
 	{ "unlinked", "___pte_free_tlb" },
 	{ "unflushed", "flush_tlb_mm_range" },
-};
-
-#define STOPS	(sizeof(stops) / sizeof(stops[0]))
-
-/* How a peer behaves at each of them: as enum conduct, '-' if there is no race. */
-struct pair {
-	const struct peer *peer;
-	unsigned int stop;
 };
 
 static void zap_rest(void)
@@ -75,7 +65,7 @@ static void zap_beside(void)
 		.place = stops[pair->stop].symbol,
 		.first = zap_rest,
 		.beside = peer->act,
-		.conduct = conduct_of(peer->zap[pair->stop]),
+		.conduct = conduct_of(peer->conduct[ZAP][pair->stop]),
 	});
 	freed = counter("freed") + counter("scan_freed") - freed;
 	CHECK(freed == peer->freed, "%ld tables freed, not %d", freed,
@@ -90,22 +80,7 @@ static void zap_beside(void)
 const struct race *zap_race_list(void)
 {
 	static struct race races[256];
-	static struct pair pairs[256];
-	static char text[256][40];
-	const struct peer *peer = NULL;
-	size_t n = 0, i;
 
-	while ((peer = each_peer(peer))) {
-		for (i = 0; peer->zap[i]; i++) {
-			if (peer->zap[i] == '-')
-				continue;
-			pairs[n] = (struct pair) { peer, i };
-			snprintf(text[n], sizeof(text[n]), "zap.%s.%s",
-				 stops[i].name, peer->name);
-			races[n] = (struct race) { text[n], zap_beside,
-				&pairs[n], .rare = !stands_for_others(peer) };
-			n++;
-		}
-	}
+	pair_up(races, "zap", ZAP, stops, zap_beside);
 	return races;
 }
