@@ -235,6 +235,30 @@ static void copy_in(void)
 	CHECK(!uffd_copy_page(uffd, spot, (char *)page), "UFFDIO_COPY: %m");
 }
 
+/* The marker needs a table, too: it must not be forgotten with one that goes. */
+static void protectable_area(void)
+{
+	anon_area();
+	uffd = uffd_open(UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_PAGEFAULT_FLAG_WP);
+}
+
+static void watch_writes(void)
+{
+	uffd_watch(uffd, spot, PAGE, UFFDIO_REGISTER_MODE_WP);
+}
+
+static void protect_spot(void)
+{
+	uffd_protect(uffd, spot, PAGE, true);
+}
+
+static void spot_is_protected(void)
+{
+	CHECK(pagemap(spot) & PM_UFFD_WP, "the page is not write-protected");
+	uffd_unwatch(uffd, spot, PAGE);
+	nothing_at_spot();
+}
+
 static void move_page_in(void)
 {
 	CHECK(!uffd_move_page(uffd, spot, area + 3 * TABLE), "UFFDIO_MOVE: %m");
@@ -280,6 +304,8 @@ static void migrate_spot(void)
 const struct peer change_peers[] = {
 	{ "uffdio_copy", FAULT, watched_area, watch, copy_in, unwatched, 1, 1, false, 1, 0 },
 	{ "uffdio_move", FAULT, watched_area, watch, move_page_in, unwatched, 1, 1, false, 1, 0 },
+	{ "uffdio_writeprotect", FAULT, protectable_area, watch_writes, protect_spot,
+	  spot_is_protected, 1, 1, false, 1, 0 },
 	{ "zap", { "wwgg", "" }, anon_area, NULL, zap_begin, nothing_at_spot, 0, 1, false },
 	{ "request", { "wwgg", "" }, anon_area, NULL, request_table, nothing_at_spot, 0, 1, false },
 	{ "truncate", { "wwgg", "" }, file_area, NULL, truncate_file, file_is_empty, 0, 1, true },

@@ -241,6 +241,7 @@ const struct race walk_races[] = {
 	{ "walk.read", walk_beside_zap },
 	{ "walk.process_vm_readv", walk_beside_zap },
 	{ "walk.uffdio_copy", walk_beside_zap },
+	{ "walk.uffdio_writeprotect", walk_beside_zap },
 	{ "walk.mincore", walk_beside_zap },
 	{ "walk.pagemap", walk_beside_zap },
 	{ "walk.smaps", walk_beside_zap },
