@@ -196,6 +196,52 @@ static void migrate_beside_zap_of_others(void)
 }
 
 /*
+ * A page of a device (lib/test_hmm.c) comes where nothing was, into a table made for
+ * it. The table is freed before it is locked: another one must be made (patch 4).
+ */
+#define MIRROR		"/dev/hmm_dmirror0"
+#define MIGRATE_TO_DEV	_IOWR('H', 2, struct mirror_command)
+
+struct mirror_command {
+	uint64_t addr, ptr, npages, cpages, faults;
+};
+
+static int mirror;
+
+static void to_device(void)
+{
+	static char page[PAGE];
+	struct mirror_command c = {
+		.addr = (uintptr_t)spot, .ptr = (uintptr_t)page, .npages = 1,
+	};
+
+	CHECK(!ioctl(mirror, MIGRATE_TO_DEV, &c), "the page does not move: %m");
+}
+
+static void device_page_beside_request(void)
+{
+	long freed = counter("scan_freed");
+
+	actors();
+	anon_area();
+	mirror = SYS(open(MIRROR, O_RDWR | O_CLOEXEC));
+	ask(SELF, area, TABLE, DRY);
+	mark();
+	meet(&(struct meeting) {
+		.place = "pte_offset_map_lock",
+		.in_table = table,
+		.first = to_device,
+		.beside = request_table,
+		.conduct = GOES,
+	});
+	CHECK(counter("scan_freed") - freed == 1, "%ld tables freed",
+	      counter("scan_freed") - freed);
+	CHECK(tables() == 1, "%ld tables left", tables());
+	verify_zero(spot, PAGE, PAGE);
+	close(mirror);
+}
+
+/*
  * GUP-fast stands with interrupts off, holding a pointer to the entry and the page,
  * but no reference yet. The zap has unlinked the table; its flush waits for an
  * answer of each CPU in the mm's mask, and RCU for the end of interrupts off. He
@@ -250,6 +296,7 @@ const struct race walk_races[] = {
 	{ "walk.migration_zapped", migrate_beside_zap },
 	{ "walk.migration_kept", migrate_beside_zap_of_others },
 	{ "walk.migration_requested", migrate_beside_request },
+	{ "walk.device_page", device_page_beside_request },
 	{ "walk.gup_fast_taking", gup_fast_beside_zap },
 	{ }
 };
