@@ -21,7 +21,7 @@
 #endif
 
 /* So many tables, and pages enough in each that the gather needs room. */
-#define LEN		(4 * TABLE)
+#define LEN		(3 * TABLE)
 #define STEP		KIB(64)
 
 static char *p;
@@ -46,7 +46,7 @@ static void gone(int ret)
 {
 	CHECK(!ret, "%s", strerror(-ret));
 	CHECK(!tables(), "%ld tables are left", tables());
-	verify_zero(p, LEN, STEP);
+	verify_zero(p, LEN, KIB(512));
 	advise(p, LEN, MADV_DONTNEED);
 	CHECK(!tables(), "%ld tables are left the second time", tables());
 	SYS(munmap(p, LEN));
@@ -119,6 +119,13 @@ static void munmap_case(void)
 	sweep_here(&(struct sweep){ anon, munmap_middle, unmapped, .least = 3 });
 }
 
+/* It is mappings that are allocated here, not room for pages. */
+static void few_pages(void)
+{
+	map_at(p, LEN, PROT_READ | PROT_WRITE, PRIVATE, -1);
+	fill(p, LEN, KIB(256), 1);
+}
+
 static int decommit_pieces(void)
 {
 	size_t i;
@@ -140,7 +147,7 @@ static void decommitted(int ret)
 
 static void decommit(void)
 {
-	sweep_here(&(struct sweep){ anon, decommit_pieces, decommitted, .least = 20 });
+	sweep_here(&(struct sweep){ few_pages, decommit_pieces, decommitted, .least = 20 });
 }
 
 /* By the file: under the rmap lock nothing is freed at once. */
