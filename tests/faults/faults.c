@@ -2,7 +2,8 @@
 /*
  * What becomes of page tables when something fails: an allocation, a trylock, a
  * limit, the process itself. Each case is a process in a cgroup of its own; at the
- * end none of them may have a table or a page left.
+ * end none of them may have a table or a page left. With --ko the module is loaded
+ * here, and goes at the end; else it is loaded already. As KTAP.
  */
 #define _GNU_SOURCE
 #include <fnmatch.h>
@@ -17,19 +18,31 @@
 
 #include "faults.h"
 
-/* The first ones are without the module, and load it themselves. */
-static const struct test_case *const themes[] = {
-	load_cases, alloc_zap_cases, alloc_fill_cases, alloc_map_cases,
-	alloc_module_cases, forced_cases, forced_scan_cases, random_cases,
-	limit_cases, kill_cases,
+#define INJECT		1	/* only where anything can be made to fail */
+#define LOAD		2	/* it loads the module itself */
+#define BIG		4	/* where anything can, there is no time for it */
+
+/* Those that load it come first. */
+static const struct theme {
+	const struct test_case *cases;
+	unsigned int wants;
+} themes[] = {
+	{ load_cases, LOAD | INJECT }, { reload_cases, LOAD | BIG },
+	{ alloc_zap_cases, INJECT }, { alloc_fill_cases, INJECT },
+	{ alloc_map_cases, INJECT }, { alloc_module_cases, INJECT },
+	{ forced_cases, INJECT }, { forced_scan_cases, INJECT },
+	{ random_cases, INJECT }, { forced_limit_cases, INJECT },
+	{ limit_cases, BIG }, { kill_cases, 0 },
 };
+
+#define THEMES		(sizeof(themes) / sizeof(*themes))
 
 unsigned int rounds = 40;
 uint64_t seed;
-const char *ko;
 
 static const char *only = "*";
-static int passed, failed;
+static bool injects, all;	/* the kernel can; all cases all the same */
+static int planned, passed, failed;
 
 uint64_t dice(void)
 {
@@ -52,7 +65,7 @@ static void result(bool good, const char *name, const char *expects)
 		passed++;
 	else
 		failed++;
-	printf("%sok %s # %s\n", good ? "" : "not ", name, expects);
+	printf("%sok %d %s # %s\n", good ? "" : "not ", passed + failed, name, expects);
 	fflush(stdout);
 }
 
@@ -117,7 +130,8 @@ static void run(const struct test_case *c)
 	}
 	close(in);
 	waitpid(reader, NULL, 0);
-	unforce();
+	if (injects)
+		unforce();
 	note("%s took %.1f s", c->name, now() - start);
 	result(!status, c->name, c->expects);
 }
@@ -143,10 +157,9 @@ static struct {
 
 #define SETTINGS	(sizeof(settings) / sizeof(*settings))
 
-/* Those who load the module have none yet. */
 static bool applies(const char *path)
 {
-	return !ko || !strstr(path, "ptreclaim");
+	return injects || !strstr(path, "/fail");
 }
 
 static void set(void)
@@ -175,18 +188,77 @@ static void set_back(void)
 			write_text(settings[i].path, settings[i].was);
 }
 
+/* The cases of all themes that want this, or else of those that do not. */
+static int each_case(unsigned int what, bool those, void (*fn)(const struct test_case *c))
+{
+	const struct test_case *c;
+	unsigned int i;
+	int n = 0;
+
+	for (i = 0; i < THEMES; i++) {
+		unsigned int wants = themes[i].wants;
+
+		if (!!(wants & what) != those || (wants & INJECT && !injects) ||
+		    (wants & BIG && injects && !all))
+			continue;
+		for (c = themes[i].cases; c->name; c++) {
+			if (fnmatch(only, c->name, 0))
+				continue;
+			n++;
+			if (fn)
+				fn(c);
+		}
+	}
+	return n;
+}
+
+static void print(const struct test_case *c)
+{
+	printf("%-36s %s\n", c->name, c->expects);
+}
+
+/* The cases, and what is looked at when they are through. */
+static void run_all(void)
+{
+	long before, after;
+	int ret;
+
+	printf("KTAP version 1\n1..%d\n", planned);
+	fflush(stdout);
+	note("seed %#lx", seed);
+	groups_begin();
+	if (ko) {
+		each_case(LOAD, true, run);
+		ret = load();
+		CHECK(!ret, "insmod: %s", strerror(-ret));
+	}
+	set();
+	before = read_number("/proc/vmstat", "nr_page_table_pages");
+	each_case(LOAD, false, run);
+	result(groups_have_no_tables(), "faults.back.tables",
+	       "no table is left in the cgroups of the cases");
+	result(groups_have_no_charge(), "faults.back.charge", "nothing else is charged to them");
+	result(groups_are_gone(), "faults.back.all", "nor to what was above them");
+	after = read_number("/proc/vmstat", "nr_page_table_pages");
+	note("nr_page_table_pages: %ld, %ld before", after, before);
+	/* The kernel keeps its own: of stacks, and KASAN's shadow of them. */
+	result(after < before + 64, "faults.back.system", "nr_page_table_pages is back");
+	set_back();
+	if (ko)
+		result(!unload() && !load() && !unload(), "faults.back.module",
+		       "the module goes, and comes again");
+	note("%d passed, %d failed", passed, failed);
+}
+
 static void usage(int status)
 {
 	printf("usage: faults [--rounds N] [--seed N] [--patience SECONDS] [--ko MODULE] "
-	       "[--parameters TEXT] [--only PATTERN] [--list]\n");
+	       "[--parameters TEXT] [--only PATTERN] [--all] [--list]\n");
 	exit(status);
 }
 
 int main(int argc, char **argv)
 {
-	const struct test_case *c;
-	long before, after;
-	unsigned int i;
 	int arg;
 	bool list = false;
 
@@ -203,6 +275,10 @@ int main(int argc, char **argv)
 			return 0;
 		if (!strcmp(argv[arg], "--list")) {
 			list = true;
+			continue;
+		}
+		if (!strcmp(argv[arg], "--all")) {
+			all = true;
 			continue;
 		}
 		if (!value)
@@ -223,34 +299,16 @@ int main(int argc, char **argv)
 			usage(2);
 		arg++;
 	}
-	/* Those who load the module want it, and no others do. */
-	#define WANTED(c)	(!fnmatch(only, (c)->name, 0) &&	\
-				 !ko == !!fnmatch("faults.load.*", (c)->name, 0))
-	for (i = 0; list && i < sizeof(themes) / sizeof(*themes); i++)
-		for (c = themes[i]; c->name; c++)
-			printf("%-36s %s\n", c->name, c->expects);
-	if (list)
+	all |= list;
+	injects = list || !access("/sys/kernel/debug/failslab", F_OK);
+	if (list) {
+		each_case(~0U, false, print);
+		each_case(~0U, true, print);
 		return 0;
-	note("seed %#lx", seed);
-	groups_begin();
-	set();
-	before = read_number("/proc/vmstat", "nr_page_table_pages");
-	for (i = 0; i < sizeof(themes) / sizeof(*themes); i++)
-		for (c = themes[i]; c->name; c++)
-			if (WANTED(c))
-				run(c);
-	result(groups_have_no_tables(), "faults.back.tables",
-	       "no table is left in the cgroups of the cases");
-	result(groups_have_no_charge(), "faults.back.charge",
-	       "nothing else is charged to them");
-	result(groups_are_gone(), "faults.back.all", "nor to what was above them");
-	after = read_number("/proc/vmstat", "nr_page_table_pages");
-	note("nr_page_table_pages: %ld, %ld before", after, before);
-	/* The kernel keeps its own: of stacks, and KASAN's shadow of them; of modules. */
-	if (!ko)
-		result(after < before + 64, "faults.back.system",
-		       "nr_page_table_pages is back");
-	set_back();
-	printf("Ran %d tests: passed: %d, failed: %d\n", passed + failed, passed, failed);
+	}
+	planned = each_case(LOAD, false, NULL) + 4;
+	if (ko)
+		planned += each_case(LOAD, true, NULL) + 1;
+	run_all();
 	return failed ? 1 : 0;
 }

@@ -8,12 +8,15 @@
 extern const struct test_case alloc_zap_cases[], alloc_fill_cases[],
 	alloc_map_cases[], alloc_module_cases[], forced_cases[],
 	forced_scan_cases[], limit_cases[], kill_cases[], random_cases[],
-	load_cases[];
+	load_cases[], reload_cases[], forced_limit_cases[];
 
 extern unsigned int rounds;	/* of what is repeated at random moments */
 extern uint64_t seed;
-extern const char *ko;		/* the module, for those who load it; */
-extern const char *load_parameters;	/* and what with */
+
+/* load.c: the module is of this file, and is loaded with these; 0 or -errno. */
+extern const char *ko, *load_parameters;
+int load(void);
+int unload(void);
 
 uint64_t dice(void);
 /* Is about n of a hundred times. */
@@ -37,8 +40,9 @@ void nth_reopen(void);
 extern unsigned int sweep_nth;
 
 /*
- * The first allocation of @act fails, then the second, until there is none more.
- * Each round makes what it needs, and leaves no table.
+ * The first allocation of @act fails, then the second, until there is none more; of
+ * more than two a round some are left out, others with each seed. Each round makes
+ * what it needs, and leaves no table.
  */
 struct sweep {
 	void (*make)(void);
@@ -47,7 +51,7 @@ struct sweep {
 	void (*look)(int ret);
 	/* Instead of nth_end() after @act, if it is not this thread's. */
 	unsigned int (*rest)(void);
-	/* With fewer sites than that it tests nothing. */
+	/* With fewer than that it tests nothing. */
 	unsigned int least;
 };
 

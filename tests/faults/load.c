@@ -1,41 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module is loaded, and an allocation on the way fails: of the kernel, or of
- * the module itself. Either it is loaded all the same, or nothing of it is there.
+ * The module is loaded, and an allocation on the way fails, of the kernel or of
+ * the module itself; or whoever loads it is killed. Either it is loaded all the
+ * same, or nothing of it is there.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "faults.h"
 #include "leftovers.h"
 
-const char *load_parameters = "refill_ms=0";
+const char *ko, *load_parameters = "refill_ms=0";
 
-static int load(unsigned int n, unsigned int *left)
+int load(void)
 {
 	int fd = SYS(open(ko, O_RDONLY | O_CLOEXEC)), ret;
 
-	nth_begin(n);
 	ret = syscall(SYS_finit_module, fd, load_parameters, 0) ? -errno : 0;
-	*left = nth_end();
 	close(fd);
 	return ret;
 }
 
-static void unload(void)
+int unload(void)
 {
-	SYS(syscall(SYS_delete_module, "ptreclaim", 0));
+	return syscall(SYS_delete_module, "ptreclaim", 0) ? -errno : 0;
+}
+
+static void goes(void)
+{
+	int ret = unload();
+
+	CHECK(!ret, "rmmod: %s", strerror(-ret));
+}
+
+static int load_failing(unsigned int n, unsigned int *left)
+{
+	int ret;
+
+	nth_begin(n);
+	ret = load();
+	*left = nth_end();
+	return ret;
 }
 
 /* All that it makes. */
-static void nothing_there(unsigned int n)
+static void nothing_there(const char *why, unsigned int n)
 {
 	static const char *const what[] = {
 		"/sys/module/ptreclaim", "/dev/ptreclaim", "/sys/class/misc/ptreclaim",
@@ -46,16 +64,15 @@ static void nothing_there(unsigned int n)
 
 	for (i = 0; i < sizeof(what) / sizeof(*what); i++)
 		CHECK(access(what[i], F_OK) && errno == ENOENT,
-		      "allocation %u failed, and %s is left", n, what[i]);
+		      "%s %u, and %s is left", why, n, what[i]);
 }
 
 /* It decides, that is, and it says so. */
 static void works(void)
 {
-	unsigned int left;
 	long freed;
 	char *p;
-	int ret = load(0, &left);
+	int ret = load();
 
 	CHECK(!ret, "insmod: %s", strerror(-ret));
 	freed = counter("freed");
@@ -66,8 +83,8 @@ static void works(void)
 	CHECK(!tables() && counter("freed") >= freed + NR, "%ld tables are left, %ld freed",
 	      tables(), counter("freed") - freed);
 	SYS(munmap(p, SIZE));
-	unload();
-	nothing_there(0);
+	goes();
+	nothing_there("unloaded", 0);
 }
 
 /*
@@ -118,7 +135,7 @@ static void find_row(void)
 	int ret;
 
 	trace(true);
-	ret = load(NTH_NEVER, &left);
+	ret = load_failing(NTH_NEVER, &left);
 	write_text(TRACING "events/faults/enable", "0");
 	CHECK(!ret, "insmod: %s", strerror(-ret));
 	row.all = NTH_NEVER - left;
@@ -141,7 +158,7 @@ static void find_row(void)
 	}
 	fclose(f);
 	trace(false);
-	unload();
+	goes();
 	CHECK(n == row.all, "%u allocations were seen, not %u", n, row.all);
 	CHECK(row.notify && row.notified >= row.notify && row.init >= row.notified,
 	      "notifiers from %u to %u, init from %u", row.notify, row.notified, row.init);
@@ -152,23 +169,24 @@ static void find_row(void)
 /* How far the n-th is from where it was the last time: slabs are filled up now and then. */
 #define SHIFT		24
 
-/* The whole way through init; what the kernel does before that by samples. */
+/* The way through init, of more than two a round by samples; what the kernel does before. */
 static void each(void)
 {
-	unsigned int n, left, hits = 0, loaded = 0, in_init = 0, step;
+	unsigned int n, left, hits = 0, loaded = 0, in_init = 0, kernels, ours;
 	int ret;
 
 	works();
 	find_row();
-	step = row.init / (rounds * 2) ?: 1;
-	for (n = 1 + dice() % step; n <= row.all; n += n + step < row.init ? step : 1) {
+	kernels = row.init / rounds ?: 1;
+	ours = (row.all - row.init) / (2 * rounds) + 1;
+	for (n = 1 + dice() % kernels; n <= row.all; n += n + kernels < row.init ? kernels : ours) {
 		if (n + SHIFT >= row.notify && n < row.notified + SHIFT)
 			continue;
-		ret = load(n, &left);
+		ret = load_failing(n, &left);
 		if (left) {
 			CHECK(n + SHIFT > row.all, "allocation %u of %u was not reached", n,
 			      row.all);
-			unload();
+			goes();
 			break;
 		}
 		hits++;
@@ -176,17 +194,85 @@ static void each(void)
 		if (ret)
 			CHECK(ret == -ENOMEM, "allocation %u failed: %s", n, strerror(-ret));
 		else
-			unload();
+			goes();
 		loaded += !ret;
-		nothing_there(n);
+		nothing_there("failed was allocation", n);
 	}
 	note("%u allocations made to fail, %u of them in init; %u times it was loaded all the same",
 	     hits, in_init, loaded);
-	CHECK(in_init >= 20 && hits - in_init >= rounds, "too few");
+	CHECK(in_init >= 20 / ours && hits - in_init >= rounds / 2, "too few");
+	works();
+}
+
+/* What the module is at work for meanwhile. */
+static void zap_for_ever(void)
+{
+	char *p = map_anon(SIZE);
+
+	for (;;) {
+		fill(p, SIZE, KIB(512), 1);
+		advise_pieces(p, SIZE, MIB(1), MADV_DONTNEED);
+	}
+}
+
+static void load_for_ever(void)
+{
+	for (;;) {
+		load();
+		unload();
+	}
+}
+
+static pid_t start(void (*fn)(void))
+{
+	pid_t pid = SYS(fork());
+
+	if (!pid) {
+		fn();
+		_exit(0);
+	}
+	return pid;
+}
+
+static void stop(pid_t pid)
+{
+	SYS(kill(pid, SIGKILL));
+	SYS(waitpid(pid, NULL, 0));
+}
+
+/* Half of it done, it is done to its end or not at all. */
+static void killed(void)
+{
+	pid_t zapper = start(zap_for_ever);
+	unsigned int i, there = 0;
+	double begun = now();
+	useconds_t once;
+
+	/* That it is killed anywhere between two loads. */
+	load();
+	unload();
+	once = (now() - begun) * 1e6;
+	for (i = 0; i < rounds / 2; i++) {
+		pid_t loader = start(load_for_ever);
+
+		usleep(dice() % once);
+		stop(loader);
+		if (!unload())
+			there++;
+		nothing_there("killed", i);
+	}
+	stop(zapper);
+	note("%u kills, %u times it was loaded", i, there);
 	works();
 }
 
 const struct test_case load_cases[] = {
 	{ "faults.load.each", "insmod fails and leaves nothing, or it works", each },
+	{ }
+};
+
+const struct test_case reload_cases[] = {
+	{ "faults.load.killed", "SIGKILL of insmod and rmmod: it is loaded, or nothing is left",
+	  killed },
 	{ }
 };
