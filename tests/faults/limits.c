@@ -209,10 +209,25 @@ static void killed_together(void)
 #define POOL		"/proc/sys/vm/nr_hugepages"
 #define SPARE_KB	(64 * 1024)
 
-static void sparse_victim(void)
+/* It is there before memory is short, or somebody else would be it. */
+static pid_t sparse_victim(int *go)
 {
-	write_text("/proc/self/oom_score_adj", "1000");
-	take(32 * MANY);
+	int end[2];
+	pid_t pid;
+	char c;
+
+	SYS(pipe(end));
+	pid = SYS(fork());
+	if (!pid) {
+		close(end[1]);
+		write_text("/proc/self/oom_score_adj", "1000");
+		if (read(end[0], &c, 1) == 1)
+			take(32 * MANY);
+		_exit(1);
+	}
+	close(end[0]);
+	*go = end[1];
+	return pid;
 }
 
 static void machine(void)
@@ -220,27 +235,28 @@ static void machine(void)
 	long free_kb = read_number("/proc/meminfo", "MemAvailable"), was;
 	unsigned int i, kills = rounds / 20 ?: 1;
 	char text[24];
-	int status;
+	int status, go;
 
 	write_text("/proc/self/oom_score_adj", "-1000");
+	signal(SIGPIPE, SIG_IGN);
 	was = read_number("/proc/vmstat", "oom_kill");
 	snprintf(text, sizeof(text), "%ld", (free_kb - SPARE_KB) / 2048);
 	for (i = 0; i < kills; i++) {
-		pid_t pid[2];
+		pid_t victim = sparse_victim(&go), other;
 
 		write_text(POOL, text);
-		pid[0] = SYS(fork());
-		if (!pid[0])
+		other = SYS(fork());
+		if (!other)
 			give_and_take();
-		pid[1] = SYS(fork());
-		if (!pid[1])
-			sparse_victim();
-		SYS(waitpid(pid[1], &status, 0));
+		if (write(go, "", 1) != 1)
+			note("killed before it took anything");
+		close(go);
+		SYS(waitpid(victim, &status, 0));
 		write_text(POOL, "0");
 		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
 		      "it ended with %#x, not killed", status);
-		SYS(kill(pid[0], SIGKILL));
-		SYS(waitpid(pid[0], &status, 0));
+		SYS(kill(other, SIGKILL));
+		SYS(waitpid(other, &status, 0));
 	}
 	CHECK(read_number("/proc/vmstat", "oom_kill") - was >= (long)kills,
 	      "only %ld kills", read_number("/proc/vmstat", "oom_kill") - was);
