@@ -157,19 +157,23 @@ static struct {
 
 #define SETTINGS	(sizeof(settings) / sizeof(*settings))
 
-static bool applies(const char *path)
+/* Where they are. */
+#define INJECTION	"/sys/kernel/debug/fail"
+#define PARAMETERS	"/sys/module/ptreclaim/"
+
+static bool is_under(const char *path, const char *under)
 {
-	return injects || !strstr(path, "/fail");
+	return !strncmp(path, under, strlen(under));
 }
 
-static void set(void)
+static void set(const char *under)
 {
 	unsigned int i;
 
 	for (i = 0; i < SETTINGS; i++) {
 		FILE *f;
 
-		if (!applies(settings[i].path))
+		if (!is_under(settings[i].path, under))
 			continue;
 		f = fopen(settings[i].path, "r");
 		CHECK(f && fgets(settings[i].was, sizeof(settings[i].was), f), "%s: %m",
@@ -184,7 +188,7 @@ static void set_back(void)
 	unsigned int i;
 
 	for (i = 0; i < SETTINGS; i++)
-		if (applies(settings[i].path))
+		if (*settings[i].was)
 			write_text(settings[i].path, settings[i].was);
 }
 
@@ -227,12 +231,14 @@ static void run_all(void)
 	fflush(stdout);
 	note("seed %#lx", seed);
 	groups_begin();
+	if (injects)
+		set(INJECTION);
 	if (ko) {
 		each_case(LOAD, true, run);
 		ret = load();
 		CHECK(!ret, "insmod: %s", strerror(-ret));
 	}
-	set();
+	set(PARAMETERS);
 	before = read_number("/proc/vmstat", "nr_page_table_pages");
 	each_case(LOAD, false, run);
 	result(groups_have_no_tables(), "faults.back.tables",
