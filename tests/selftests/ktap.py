@@ -19,6 +19,8 @@ PLANNED = re.compile(r"^1\.\.(\d+)")
 # stress-ng's last words, by stressor.
 SAYS = re.compile(r"stress-ng: \w+: +\[\d+\] (passed|failed|skipped): \d+: (.*)")
 SAID = {"passed": OK, "failed": NOT_OK, "skipped": SKIP}
+# The guest's line, which is no title of hmm-tests' own ("=== Small Buffer (0.5 MB) ===").
+ENDED = re.compile(r"^=== (\d+)$")
 ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 # What pagemap_ioctl has counted.
 COUNTED = re.compile(r"(Extra pages|extra thread faults) [\d.]+( \([\d.]+%\))?")
@@ -94,8 +96,8 @@ def programs(text, reader=outcomes):
     for line in text.splitlines():
         if line.startswith("== "):
             name, lines = line[3:], []
-        elif line.startswith("=== ") and name:
-            runs.append((name, reader(lines, int(line[4:]))))
+        elif name and (end := ENDED.match(line)):
+            runs.append((name, reader(lines, int(end[1]))))
             name = None
         elif name:
             lines.append(line)

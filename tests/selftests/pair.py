@@ -3,6 +3,7 @@
 import argparse
 import fnmatch
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -18,8 +19,9 @@ AGGRESSIVE = ("scan=Y", "scan_interval_ms=10", "scan_age_ms=0", "scan_budget_us=
               "zero_pages=Y", "refill_ms=0")
 # How often what differs is run again: what wavers on stock less often than that needs an entry in "known".
 AGAIN = 5
-# Seconds after which a program hangs, however slow the machine.
+# Seconds after which a program hangs, however slow the machine; and for which a guest may run, for each of its programs.
 LIMIT = 600
+EACH = 120
 FREED = ("freed", "scan_freed", "scan_freed_zero")
 
 
@@ -51,11 +53,19 @@ def arguments(doc):
     p.add_argument("--baseline", default="stock", metavar="KERNEL",
                    help="stock, or release: the same without the module")
     p.add_argument("--kernel", default="release", help="that has the module")
+    p.add_argument("--said", type=Path, metavar="LOG", help="what the baseline said in an earlier run of the same list")
     p.add_argument("--itself", action="store_true", help="the baseline twice: what wavers without the module")
+    p.add_argument("--again", type=int, default=AGAIN, metavar="TIMES", help="how often what differs is run again")
     p.add_argument("--module", metavar="KO", help="this module instead of the built one")
     p.add_argument("--param", action="append", default=[], metavar="NAME=VALUE",
                    help="of the module, besides the aggressive ones")
     return p.parse_args()
+
+
+def cpu():
+    """Seconds of a CPU of all that has been run and has ended: what is beside it hardly matters."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Kernel:
@@ -71,12 +81,18 @@ class Kernel:
         self.log.mkdir(parents=True, exist_ok=True)
         log = self.log / f"{time.strftime('%Y%m%d-%H%M%S')}-{self.name}"
         log.with_suffix(".list").write_text("".join(f"{name} {line}\n" for name, line in lines.items()))
-        words = [REPO / "scripts/guest", *self.options, "--timeout", str(LIMIT * 6), "--",
+        seconds = LIMIT + EACH * len(lines) * times
+        words = [REPO / "scripts/guest", *self.options, "--timeout", str(seconds), "--",
                  *command, str(LIMIT), str(times), log.with_suffix(".list")]
+        before = cpu()
         with open(log.with_suffix(".log"), "wb") as out:
             status = subprocess.run(words, stdout=out).returncode
-        text = log.with_suffix(".log").read_text(errors="replace")
-        print(f"# {self.name}: {log}.log", flush=True)
+        print(f"# {self.name}: {log}.log, CPU {cpu() - before:.0f} s", flush=True)
+        return self.read(log.with_suffix(".log"), status)
+
+    def read(self, log, status=0):
+        """Why the guest failed whose output this is, or None."""
+        text = log.read_text(errors="replace")
         self.outcomes.add(self.reader(text))
         for line in text.splitlines():
             if line.startswith("# counter "):
@@ -87,16 +103,17 @@ class Kernel:
         return None
 
 
-def run_both(kernels, known, command, lines):
+def run_both(kernels, known, command, lines, args):
     """What failed of the guests. What differs is run again."""
-    failures = [kernel.run(command, lines, 1) for kernel in kernels]
+    first, times = kernels[0], args.again
+    failures = [first.read(args.said) if args.said else first.run(command, lines, 1), kernels[1].run(command, lines, 1)]
     stock, module = (kernel.outcomes for kernel in kernels)
     again = [name for name in lines if any(
         f.verdict in (compare.WRONG, compare.WAVERS)
         for f in compare.findings(known, stock, module, name))]
-    if again and not any(failures):
-        print(f"# differ, so {AGAIN} times more: {' '.join(again)}", flush=True)
-        failures += [kernel.run(command, {name: lines[name] for name in again}, AGAIN) for kernel in kernels]
+    if again and times and not any(failures):
+        print(f"# differ, so {times} times more: {' '.join(again)}", flush=True)
+        failures += [kernel.run(command, {name: lines[name] for name in again}, times) for kernel in kernels]
     return [failure for failure in failures if failure]
 
 
@@ -139,7 +156,7 @@ def main(args, lines, command, reader, guest):
     stock = ("--kernel", args.baseline, "--reclaim", "builtin", *guest)
     module = stock if args.itself else ("--kernel", args.kernel, *with_module, *guest)
     kernels = Kernel("stock", stock, reader, log), Kernel("module", module, reader, log)
-    failures = run_both(kernels, known, command, lines)
+    failures = run_both(kernels, known, command, lines, args)
     passed, failed = report(kernels, known, lines, failures)
     print(f"Ran {passed + failed} tests: passed: {passed}, failed: {failed}")
     sys.exit(failed > 0)

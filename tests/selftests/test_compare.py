@@ -74,6 +74,9 @@ class Reading(unittest.TestCase):
         runs = ktap.programs("== a\nok 1 b\n")
         self.assertEqual(runs, [("a", {"b": "ok", ktap.EXIT: "absent"})])
 
+    def test_a_title_that_looks_like_the_end(self):
+        runs = ktap.programs("== a\n=== Small Buffer (0.5 MB) ===\nok 1 b\n=== 0\n")
+        self.assertEqual(runs, [("a", {"b": "ok", ktap.EXIT: "ok"})])
 
     def test_stress_ng(self):
         lines = ("stress-ng: info:  [7] dispatching hogs: 2 mmap, 1 vm-rw, 1 swap", "stress-ng: info:  [7] skipped: 1: swap (1)",
