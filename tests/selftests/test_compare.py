@@ -137,6 +137,9 @@ class Comparing(unittest.TestCase):
         self.assertEqual(self.judge(["not ok"], ["ok"], known), compare.KNOWN)
         self.assertEqual(self.judge(["ok"], ["not ok"], known), compare.WRONG)
         self.assertEqual(self.judge(["not ok"], ["ok"] * 5 + ["skip"], known), compare.WRONG)
+        self.assertEqual(self.judge(["ok"], ["ok", "not ok"], self.entry("ok", "ok or not ok")), compare.KNOWN)
+        self.assertEqual(self.judge(["ok"], ["ok", "skip"], self.entry("ok", "ok or not ok")), compare.WRONG)
+        self.assertEqual(self.judge(["ok", "not ok"], ["not ok"], self.entry("ok", "ok or not ok")), compare.WRONG)
         self.assertEqual(self.judge(["not ok"], ["ok"], self.entry("not ok", "ok", "other")), compare.WRONG)
         self.assertEqual(self.judge(["not ok"], ["ok"], self.entry("not ok", "ok", "sub*")), compare.KNOWN)
 
