@@ -97,7 +97,8 @@ class Kernel:
         for line in text.splitlines():
             if line.startswith("# counter "):
                 name, value = line.split()[2:4]
-                self.counters[name.rstrip(":")] = int(value)
+                name = name.rstrip(":")
+                self.counters[name] = self.counters.get(name, 0) + int(value)
         if status or not text.rstrip().endswith("# the end"):
             return f"{self.name}: the guest ended with {status}"
         return None
