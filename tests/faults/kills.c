@@ -228,6 +228,7 @@ static void bad_luck_all_over(void)
 {
 	long n;
 
+	/* Its places are taken before anything fails. */
 	churn(now() + 3600, 5);
 	luck(100);
 	bad_luck(true);
@@ -244,6 +245,7 @@ static void anything(void)
 	const char *const *d;
 	long n;
 
+	churn(now() + 3600, 5);
 	write_text(SCAN, "Y");
 	for (d = decisions; *d; d++)
 		force(*d, 20);
