@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Sourced by scripts/test and scripts/test-long: what a suite's output says.
+# Sourced by scripts/test, scripts/test-long and some suites: what an output says.
 
 # count LOG: its cases that passed and failed, as kunit.py, cargo and our suites count
 # them; nothing if it counts none.
@@ -30,4 +30,17 @@ cases() {
 	read -r ok bad <<<"$(count "$2")"
 	if [ -z "${ok:-}" ]; then ok=$(($1 == 0)) bad=$(($1 != 0)); fi
 	[ "$1" = 0 ] || [ "$bad" != 0 ] || bad=1
+}
+
+# ktap STATUS LOG WHAT: sets ok and bad from one run of a program with a plan. No plan,
+# cases missing, or a report of the kernel after them all is a case that failed.
+ktap() {
+	local planned
+	ok=$(grep -c '^ok ' "$2") || true # which fails if there is none
+	bad=$(grep -c '^not ok ' "$2") || true
+	planned=$(sed -n 's/^1\.\.//p' "$2")
+	if [ "$((ok + bad))" != "${planned:-none}" ] || { [ "$1" != 0 ] && [ "$bad" = 0 ]; }; then
+		say "$3: ended with $1 after $((ok + bad)) of ${planned:-no} cases"
+		bad=$((bad + 1))
+	fi
 }
