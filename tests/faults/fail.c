@@ -89,13 +89,17 @@ void bad_luck(bool on)
 	CHECK(pwrite(fd, on ? "1" : "0", 1, 0) == 1, "make-it-fail: %m");
 }
 
+long luck_so_far(void)
+{
+	return so_far(allocators[0]) + so_far(allocators[1]);
+}
+
 long luck_ends(void)
 {
-	long n = 0;
+	long n = luck_so_far();
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		n += so_far(allocators[i]);
 		attr(allocators[i], "probability", 0);
 		attr(allocators[i], "task-filter", 0);
 	}

@@ -73,6 +73,7 @@ extern const char *const decisions[];
 /* make-it-fail: allocations of this process fail, so many of ten thousand. */
 void luck(unsigned int of_ten_thousand);
 void bad_luck(bool on);
+long luck_so_far(void);
 long luck_ends(void);
 
 /* group.c: a cgroup for each case, and what is left in it when all have gone. */
