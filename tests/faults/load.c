@@ -23,8 +23,11 @@ const char *ko, *load_parameters = "refill_ms=0";
 
 int load(void)
 {
-	int fd = SYS(open(ko, O_RDONLY | O_CLOEXEC)), ret;
+	int fd = open(ko, O_RDONLY | O_CLOEXEC), ret;
 
+	/* The first allocation is the file's. */
+	if (fd < 0)
+		return -errno;
 	ret = syscall(SYS_finit_module, fd, load_parameters, 0) ? -errno : 0;
 	close(fd);
 	return ret;
