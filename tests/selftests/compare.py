@@ -69,15 +69,17 @@ def matches(entry, program, subtest):
 
 
 def is_known(known, program, subtest, stock, module):
-    """The entry that says so. One called flaky wavers on stock, seldom: but with the module too it must
-    come out well at times."""
+    """The entry that says so. One called flaky wavers on stock, seldom; and what may be absent was not
+    reached: with the module too both must come out well at times."""
     for entry in known:
         if not matches(entry, program, subtest):
             continue
+        may_be = set(entry.module.split(" or "))
+        well = max(map(rank, module)) >= max(map(rank, stock))
         if entry.stock == FLAKY:
-            if max(map(rank, module)) >= max(map(rank, stock)):
+            if well:
                 return entry
-        elif set(stock) == {entry.stock} and set(module) <= set(entry.module.split(" or ")):
+        elif set(stock) == {entry.stock} and set(module) <= may_be and (well or ABSENT not in may_be):
             return entry
     return None
 

@@ -148,6 +148,12 @@ class Comparing(unittest.TestCase):
         self.assertEqual(self.judge(["ok"] * 6, ["ok"] * 5 + ["not ok"], known), compare.KNOWN)
         self.assertEqual(self.judge(["ok"] * 6, ["not ok"] * 6, known), compare.WRONG)
 
+    def test_known_not_to_be_reached_at_times(self):
+        known = self.entry("ok", "ok or absent")
+        self.assertEqual(self.judge(["ok"] * 6, ["absent"] + ["ok"] * 5, known), compare.KNOWN)
+        self.assertEqual(self.judge(["ok"], ["absent"], known), compare.WRONG)
+        self.assertEqual(self.judge(["ok"] * 6, ["absent", "not ok"] + ["ok"] * 4, known), compare.WRONG)
+
     def test_the_file_of_known_ones(self):
         with NamedTemporaryFile("w") as file:
             file.write("# no entry\n\na | b: c | ok | not ok | because | so\n")
