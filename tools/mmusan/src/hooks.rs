@@ -4,11 +4,14 @@
 //! tables that it frees. Functions are hooked where they begin, by System.map.
 
 use crate::{
-    api::*,
-    decode::{self, decode},
     judge::Class,
     plugin::{Cpu, plugin, wrong},
     ram,
+};
+use qemu_plugin::{
+    api::*,
+    cpu::{R8, R14, RCX, RDI, RDX, RSI, RSP},
+    decode::{self, Reg, decode},
     symbols::{Function, Symbols},
 };
 use std::{
@@ -174,13 +177,6 @@ impl Hooks {
 
 /// Where the kernel's text is in physical memory, without KASLR.
 const TEXT: u64 = 0xffff_ffff_8000_0000;
-const RCX: usize = 1;
-const RDX: usize = 2;
-const RSP: usize = 4;
-const RSI: usize = 6;
-const RDI: usize = 7;
-const R8: usize = 8;
-const R14: usize = 14;
 
 /// # Safety
 ///
@@ -239,7 +235,9 @@ pub unsafe fn kernel(insn: *mut Insn, code: &[u8], pc: u64, quiet: PerCpu, ticks
     }
     match decoded {
         decode::Insn::LoadCr3(from) => call(loads_cr3, from.into()),
-        decode::Insn::FlushAll | decode::Insn::InvlpgSomewhere => call(flushes_all, 0),
+        decode::Insn::LoadCr0Or4 | decode::Insn::Invpcid | decode::Insn::InvlpgSomewhere => {
+            call(flushes_all, 0)
+        }
         decode::Insn::Invlpg(base, by) => {
             call(flushes_page, base as usize | (by as u32 as usize) << 8)
         }
@@ -257,7 +255,7 @@ extern "C" fn marked(index: c_uint, _: *mut c_void) {
 extern "C" fn loads_cr3(index: c_uint, from: *mut c_void) {
     let plugin = plugin();
     let cpu = plugin.cpu(index);
-    cpu.cr3 = plugin.register(cpu, from as usize);
+    cpu.cr3 = plugin.register(cpu, from as usize as Reg);
     plugin.flush_all(index);
     if cpu.switching_to != 0 {
         plugin.shared[index as usize]
@@ -273,7 +271,7 @@ extern "C" fn flushes_all(index: c_uint, _: *mut c_void) {
 
 extern "C" fn flushes_page(index: c_uint, how: *mut c_void) {
     let plugin = plugin();
-    let (base, by) = (how as usize & 0xff, (how as usize >> 8) as u32 as i32);
+    let (base, by) = (how as usize as Reg, (how as usize >> 8) as u32 as i32);
     let base = plugin.register(plugin.cpu(index), base);
     plugin.flush_page(index, base.wrapping_add_signed(by.into()));
 }

@@ -4,22 +4,18 @@
 //! the page that the TLB used with what the page tables say, and reports what Linux may never let
 //! happen. README.md has what it finds, and what it cannot.
 //!
-//! `walk`, `judge`, `grace`, `tables`, `symbols`, `decode`, `options` are pure; `plugin` and
-//! `hooks` have the rest, on what `api` has of QEMU and `ram` of the guest's memory.
+//! `walk`, `judge`, `grace`, `tables`, `options` are pure; `plugin` and `hooks` have the rest, on
+//! what `qemu_plugin` has of QEMU and of the kernel's functions, and `ram` of the guest's memory.
 
 // With cargo test there is no QEMU, and what only QEMU calls is dead.
 #![cfg_attr(test, allow(dead_code))]
 
-mod decode;
 mod grace;
 mod judge;
 mod options;
-mod symbols;
 mod tables;
 mod walk;
 
-#[cfg(not(test))]
-mod api;
 #[cfg(not(test))]
 mod hooks;
 #[cfg(not(test))]

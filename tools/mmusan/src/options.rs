@@ -2,6 +2,7 @@
 
 //! What the command line says after the plugin's name: `-plugin libmmusan.so,map=...,rate=...`.
 
+use qemu_plugin::options::{number, split, switch, unknown};
 use std::path::PathBuf;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -22,25 +23,14 @@ impl Options {
     pub fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let (mut map, mut out, mut rate, mut most, mut lax) = (None, None, 1, 10, false);
         for word in words {
-            let (name, value) = word.split_once('=').unwrap_or((word, ""));
-            let number = || {
-                value
-                    .parse()
-                    .map_err(|_| format!("{name}={value} is no number"))
-            };
+            let (name, value) = split(word);
             match name {
                 "map" => map = Some(value.into()),
                 "out" => out = Some(value.into()),
-                "rate" => rate = number()?,
-                "most" => most = number()?.into(),
-                "lax" => {
-                    lax = match value {
-                        "on" => true,
-                        "off" => false,
-                        _ => return Err(format!("lax={value}: on or off")),
-                    }
-                }
-                _ => return Err(format!("no such option: {word}")),
+                "rate" => rate = number(name, value)?,
+                "most" => most = number(name, value)?.into(),
+                "lax" => lax = switch(name, value)?,
+                _ => return Err(unknown(word)),
             }
         }
         if rate == 0 {

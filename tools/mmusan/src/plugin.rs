@@ -4,20 +4,25 @@
 //! of the kernel where `hooks` wants to know of them.
 
 use crate::{
-    api::*,
     grace::{Grace, IDLE, Quiet, Windows},
     hooks::{self, Hooks},
     judge::{Class, Graces, Judge, Verdict},
     options::Options,
     ram::Ram,
     report::Report,
-    symbols::Symbols,
     tables::Tables,
     walk::{Walk, walk},
 };
+use qemu_plugin::{
+    api::*,
+    cpu::{Buffer, CR3, CR4, Registers},
+    decode::Reg,
+    install::arguments,
+    symbols::Symbols,
+};
 use std::{
     cell::UnsafeCell,
-    ffi::{CStr, c_char, c_int, c_uint, c_void},
+    ffi::{c_char, c_int, c_uint, c_void},
     ptr,
     sync::{
         OnceLock,
@@ -35,7 +40,7 @@ pub struct Cpu {
     five_levels: bool,
     registers_known: bool,
     countdown: u32,
-    buffer: *mut Array,
+    buffer: Buffer,
     pub switching_to: u64,
     pub flush_call: hooks::FlushCall,
     count: Counts,
@@ -63,8 +68,6 @@ struct Slot(UnsafeCell<Cpu>);
 // SAFETY: Only the thread that runs the CPU uses it, in callbacks that do not nest; and
 // `at_exit`, when none runs any more.
 unsafe impl Sync for Slot {}
-// SAFETY: The buffer goes where the CPU goes.
-unsafe impl Send for Slot {}
 
 pub struct Plugin {
     cpus: Vec<Slot>,
@@ -82,7 +85,7 @@ pub struct Plugin {
     /// How often each CPU was quiet; and how often RCU may have taken it for quiet.
     quiet: PerCpu,
     ticks: PerCpu,
-    registers: OnceLock<[usize; 18]>,
+    registers: Registers,
 }
 
 // SAFETY: QEMU's scoreboards are for all threads.
@@ -95,13 +98,6 @@ pub fn plugin() -> &'static Plugin {
     PLUGIN.get().expect("installed")
 }
 
-pub const CR3: usize = 16;
-const CR4: usize = 17;
-const REGISTERS: [&CStr; 18] = [
-    c"rax", c"rcx", c"rdx", c"rbx", c"rsp", c"rbp", c"rsi", c"rdi", c"r8", c"r9", c"r10", c"r11",
-    c"r12", c"r13", c"r14", c"r15", c"cr3", c"cr4",
-];
-
 impl Plugin {
     /// Of the CPU that runs this thread, in a callback.
     #[expect(clippy::mut_from_ref)]
@@ -111,16 +107,9 @@ impl Plugin {
     }
 
     /// The value now; in a callback that said that it reads registers.
-    pub fn register(&self, cpu: &mut Cpu, number: usize) -> u64 {
-        let handle = self.registers.get().expect("a CPU was made")[number] as *mut Register;
-        // SAFETY: A handle of QEMU's, and a buffer of this CPU.
-        unsafe {
-            g_byte_array_set_size(cpu.buffer, 0);
-            if qemu_plugin_read_register(handle, cpu.buffer) < 8 {
-                return 0;
-            }
-            ptr::read_unaligned((*cpu.buffer).data.cast())
-        }
+    pub fn register(&self, cpu: &mut Cpu, number: Reg) -> u64 {
+        // SAFETY: As the callback said.
+        unsafe { self.registers.read(&mut cpu.buffer, number) }
     }
 
     fn count(&self, entry: PerCpu, cpu: usize) -> u64 {
@@ -193,12 +182,8 @@ impl Plugin {
     pub fn check_ram(&self, cpu: &mut Cpu, addr: u64, phys: u64) -> bool {
         use crate::walk::Memory;
         (0..8).all(|word| {
-            // SAFETY: A buffer of this CPU, in a callback of it.
-            let read = unsafe {
-                g_byte_array_set_size(cpu.buffer, 0);
-                qemu_plugin_read_memory_vaddr(addr + word * 8, cpu.buffer, 8)
-                    .then(|| ptr::read_unaligned((*cpu.buffer).data.cast()))
-            };
+            // SAFETY: In a callback of this CPU.
+            let read = unsafe { cpu.buffer.memory(addr + word * 8) };
             read.is_some() && read == self.ram.read(phys + word * 8)
         })
     }
@@ -312,25 +297,13 @@ extern "C" fn translated(_: Id, tb: *mut Tb) {
     }
 }
 
-extern "C" fn cpu_made(_: Id, index: c_uint) {
+extern "C" fn cpu_made(_: Id, _: c_uint) {
     let plugin = plugin();
     // SAFETY: In the callback in which QEMU tells of its registers.
-    unsafe {
-        plugin.cpu(index).buffer = g_byte_array_new();
-        let all = qemu_plugin_get_registers();
-        let size = g_array_get_element_size(all) as usize;
-        let found = REGISTERS.map(|name| {
-            (0..(*all).len as usize)
-                .map(|n| &*(*all).data.add(n * size).cast::<RegDescriptor>())
-                .find(|register| CStr::from_ptr(register.name) == name)
-                .map_or(0, |register| register.handle as usize)
-        });
-        if found.contains(&0) {
-            plugin
-                .report
-                .say(format_args!("broken: QEMU does not tell of all registers"));
-        }
-        let _ = plugin.registers.set(found);
+    if !unsafe { plugin.registers.learn() } {
+        plugin
+            .report
+            .say(format_args!("broken: QEMU does not tell of all registers"));
     }
 }
 
@@ -384,7 +357,7 @@ fn install(id: Id, cpus: usize, words: &[String]) -> Result<(), String> {
             five_levels: false,
             registers_known: false,
             countdown: options.rate,
-            buffer: ptr::null_mut(),
+            buffer: Buffer::new(),
             switching_to: 0,
             flush_call: Default::default(),
             count: Counts::default(),
@@ -403,7 +376,7 @@ fn install(id: Id, cpus: usize, words: &[String]) -> Result<(), String> {
         clock: AtomicU64::new(0),
         quiet: PerCpu { score, offset: 0 },
         ticks: PerCpu { score, offset: 8 },
-        registers: OnceLock::new(),
+        registers: Registers::default(),
     };
     assert!(PLUGIN.set(plugin).is_ok(), "loaded twice");
     // SAFETY: During installation.
@@ -428,17 +401,8 @@ pub unsafe extern "C" fn qemu_plugin_install(
     argv: *const *const c_char,
 ) -> c_int {
     // SAFETY: As QEMU promises for this call.
-    let (info, words) = unsafe {
-        let word = |n| CStr::from_ptr(*argv.add(n)).to_string_lossy().into_owned();
-        (&*info, (0..argc as usize).map(word).collect::<Vec<_>>())
-    };
-    // SAFETY: A string of QEMU's.
-    let target = unsafe { CStr::from_ptr(info.target_name) };
-    let installed = if !info.system_emulation || target != c"x86_64" {
-        Err("it is for whole machines with x86_64".to_string())
-    } else {
-        install(id, info.max_vcpus as usize, &words)
-    };
+    let installed =
+        unsafe { arguments(info, argc, argv) }.and_then(|(cpus, words)| install(id, cpus, &words));
     match installed {
         Ok(()) => 0,
         Err(error) => {

@@ -13,6 +13,8 @@ pub const NO_REGS: c_int = 0;
 pub const R_REGS: c_int = 1;
 pub const MEM_RW: c_int = 3;
 pub const INLINE_ADD_U64: c_int = 0;
+/// When a conditional callback is called.
+pub const COND_NE: c_int = 3;
 
 #[repr(C)]
 pub struct Info {
@@ -89,6 +91,24 @@ unsafe extern "C" {
         entry: PerCpu,
         by: u64,
     );
+    pub fn qemu_plugin_register_vcpu_tb_exec_cond_cb(
+        tb: *mut Tb,
+        cb: UdataCallback,
+        flags: c_int,
+        cond: c_int,
+        entry: PerCpu,
+        imm: u64,
+        data: *mut c_void,
+    );
+    pub fn qemu_plugin_register_vcpu_insn_exec_cond_cb(
+        insn: *mut Insn,
+        cb: UdataCallback,
+        flags: c_int,
+        cond: c_int,
+        entry: PerCpu,
+        imm: u64,
+        data: *mut c_void,
+    );
     pub fn qemu_plugin_register_vcpu_insn_exec_cb(
         insn: *mut Insn,
         cb: UdataCallback,
@@ -114,6 +134,7 @@ unsafe extern "C" {
 
     pub fn qemu_plugin_scoreboard_new(size: usize) -> *mut Scoreboard;
     pub fn qemu_plugin_u64_get(entry: PerCpu, cpu: c_uint) -> u64;
+    pub fn qemu_plugin_u64_set(entry: PerCpu, cpu: c_uint, value: u64);
 
     pub fn g_byte_array_new() -> *mut Array;
     pub fn g_byte_array_set_size(array: *mut Array, len: c_uint) -> *mut Array;

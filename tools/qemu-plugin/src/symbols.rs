@@ -17,30 +17,46 @@ impl Function {
     }
 }
 
+/// A line of the map: "ADDRESS TYPE NAME".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line<'m> {
+    pub addr: u64,
+    pub kind: &'m str,
+    pub name: &'m str,
+}
+
+impl Line<'_> {
+    pub fn is_code(&self) -> bool {
+        matches!(self.kind, "T" | "t" | "W" | "w")
+    }
+}
+
+pub fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+    text.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        Some(Line {
+            addr: u64::from_str_radix(words.next()?, 16).ok()?,
+            kind: words.next()?,
+            name: words.next()?,
+        })
+    })
+}
+
 pub struct Symbols {
     functions: HashMap<String, Function>,
     data: HashMap<String, u64>,
 }
 
 impl Symbols {
-    /// "ADDRESS TYPE NAME" in each line. Names that occur twice are nobody's.
+    /// Names that occur twice are nobody's.
     pub fn parse(text: &str) -> Self {
         let mut code = Vec::new();
         let mut data = HashMap::new();
-        for line in text.lines() {
-            let mut words = line.split_ascii_whitespace();
-            let (Some(addr), Some(kind), Some(name)) = (words.next(), words.next(), words.next())
-            else {
-                continue;
-            };
-            let Ok(addr) = u64::from_str_radix(addr, 16) else {
-                continue;
-            };
-            match kind {
-                "T" | "t" | "W" | "w" => code.push((addr, name)),
-                _ => {
-                    data.insert(name.to_string(), addr);
-                }
+        for line in lines(text) {
+            if line.is_code() {
+                code.push((line.addr, line.name));
+            } else {
+                data.insert(line.name.to_string(), line.addr);
             }
         }
         code.sort_unstable();
@@ -68,6 +84,13 @@ impl Symbols {
 
     pub fn function(&self, name: &str) -> Option<Function> {
         self.functions.get(name).copied()
+    }
+
+    /// All of them, in no order.
+    pub fn functions(&self) -> impl Iterator<Item = (&str, Function)> {
+        self.functions
+            .iter()
+            .map(|(name, &function)| (name.as_str(), function))
     }
 
     /// Of code or data.
@@ -108,5 +131,6 @@ mod tests {
         assert_eq!(symbols.function("data"), None);
         assert_eq!(symbols.address("data"), Some(0xffff_ffff_8200_0000));
         assert_eq!(symbols.address("_etext"), Some(0xffff_ffff_8100_0400));
+        assert_eq!(symbols.functions().count(), 4);
     }
 }
