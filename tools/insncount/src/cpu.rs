@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One CPU's counting. QEMU adds to a number, the progress, with each instruction of the kernel
-//! that it executes, and tells when a block begins: the difference is how far the block before
-//! came, whatever has ended it.
+//! One CPU's counting. QEMU tells when a block begins, and counts the instructions that are executed
+//! of it: a block can be left midway, by a fault, or by a device that wants to be asked alone.
 
 use crate::{
     block::Block,
@@ -23,8 +22,6 @@ pub struct Cpu {
     /// The address space of the program.
     program: u64,
     block: Option<&'static Block>,
-    /// The progress when the block began.
-    begun: u64,
     /// How many of its instructions are counted.
     done: usize,
     /// Its first instruction was counted before: it is tried again, or repeated.
@@ -38,24 +35,21 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    pub fn begin(&mut self, program: u64, progress: u64) {
-        let _ = self.end(progress);
+    pub fn begin(&mut self, program: u64) {
+        let _ = self.end();
         self.program = program;
-        self.begun = progress;
     }
 
-    pub fn end(&mut self, progress: u64) -> Counts {
-        self.settle(progress);
+    pub fn end(&mut self) -> Counts {
         (self.block, self.last, self.resumed) = (None, None, false);
         self.counts.longest = self.holds.restart();
         std::mem::take(&mut self.counts)
     }
 
-    /// Counts what was executed of the block, for whom it has been until now.
-    pub fn settle(&mut self, progress: u64) {
+    /// So many of the block's instructions are executed: for whom it has been until now.
+    pub fn settle(&mut self, executed: u64) {
         let Some(block) = self.block else { return };
-        let executed = progress.saturating_sub(self.begun) as usize;
-        let to = executed.min(block.len());
+        let to = (executed as usize).min(block.len());
         if to <= self.done {
             return;
         }
@@ -68,13 +62,12 @@ impl Cpu {
         self.last = Some((block.pc(to - 1), block.name(to - 1)));
     }
 
-    pub fn enters(&mut self, block: &'static Block, progress: u64) {
-        self.settle(progress);
+    /// The block before is settled.
+    pub fn enters(&mut self, block: &'static Block) {
         let last = self.last.map(|(pc, _)| pc);
         self.again = last.is_some() && block.start() == last && (block.repeats || self.resumed);
         self.resumed = false;
         self.block = Some(block);
-        self.begun = progress;
         self.done = 0;
         if let Some((_, name)) = self.last {
             self.before = name;
@@ -104,9 +97,9 @@ impl Cpu {
         self.counts.outside_of_interrupts()
     }
 
-    /// A repeated instruction is about to be executed: whole pages are counted when it begins.
-    pub fn repeats(&mut self, what: Repeated, times: u64, to: u64, from: u64, progress: u64) {
-        if progress == self.begun && self.again {
+    /// A repeated instruction is about to be executed, all before it is settled: whole pages are counted when it begins.
+    pub fn repeats(&mut self, what: Repeated, times: u64, to: u64, from: u64) {
+        if self.done == 0 && self.again {
             return;
         }
         let (size, event, aligned) = match what {

@@ -15,6 +15,7 @@ mod counts;
 mod cpu;
 mod holds;
 mod hooks;
+mod machine;
 mod names;
 mod options;
 mod report;

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What QEMU calls. Each instruction of the kernel adds to its CPU's progress, inline. What changes
-//! for whom a CPU runs is followed all the time; the rest is called in a phase only.
+//! What QEMU calls. Each instruction of the kernel is counted inline. What changes for whom a CPU
+//! runs is followed all the time; the rest is called in a phase only.
 
 use crate::{
     block::Block,
-    context::{Kind, Preempted},
-    counts::{Counts, Event},
+    context::Kind,
+    counts::Event,
     cpu::Cpu,
     hooks::{End, Hook, Hooks},
+    machine::Machine,
     names::Names,
     options::Options,
     report,
 };
 use qemu_plugin::{
     api::*,
-    cpu::{Buffer, R14, RAX, RCX, RDI, RDX, RSI, RSP, Registers},
+    cpu::{Buffer, GS_BASE, KERNEL_GS_BASE, R14, RAX, RCX, RDI, RDX, RSI, RSP, Registers},
     decode::{Insn as Code, Reg, Repeated, decode},
     install::arguments,
     symbols::Symbols,
@@ -26,14 +27,17 @@ use std::{
     io::{self, Write},
     ptr,
     sync::{Mutex, MutexGuard, OnceLock},
+    thread::{self, ThreadId},
 };
 
 #[unsafe(no_mangle)]
 pub static qemu_plugin_version: c_int = 4;
 
-struct Slot {
-    cpu: Cpu,
+/// What of a machine changes, and what is used to read it.
+struct State {
+    machine: Machine,
     buffer: Buffer,
+    phases: Phases,
 }
 
 struct Phases {
@@ -42,7 +46,14 @@ struct Phases {
     running: u64,
 }
 
-/// On a scoreboard that lives as long as QEMU.
+/// A number that code of the guest adds to, inline, or looks at.
+///
+/// Blocks are for all CPUs, and with one thread for all of them QEMU 10 does not know which of them
+/// executes one: the index that it uses and gives to callbacks is that of the CPU for which it has
+/// translated the block, and it is multiplied by the size of a scoreboard's elements in place,
+/// again with each use. So the elements have one byte, which leaves it as it is, and the numbers
+/// lie over each other. Only one of them is used at a time: what the instructions of a block
+/// add is read by the index of the block's callback, and is set to zero before the next.
 #[derive(Clone, Copy)]
 struct Score(PerCpu);
 
@@ -51,26 +62,36 @@ unsafe impl Sync for Score {}
 // SAFETY: So are they.
 unsafe impl Send for Score {}
 
+/// With elements of one byte there is room for a number of eight in sixteen, as many as QEMU has at
+/// least.
+const MOST_CPUS: usize = 8;
+
 impl Score {
-    fn get(self, cpu: usize) -> u64 {
-        // SAFETY: A scoreboard of ours, which has all CPUs.
-        unsafe { qemu_plugin_u64_get(self.0, cpu as c_uint) }
+    fn new() -> Self {
+        // SAFETY: For the life of the process.
+        let score = unsafe { qemu_plugin_scoreboard_new(1) };
+        Self(PerCpu { score, offset: 0 })
     }
 
-    fn set(self, cpu: usize, value: u64) {
+    fn get(self, index: c_uint) -> u64 {
+        // SAFETY: A scoreboard of ours, and an index of QEMU's.
+        unsafe { qemu_plugin_u64_get(self.0, index) }
+    }
+
+    fn set(self, index: c_uint, value: u64) {
         // SAFETY: As above.
-        unsafe { qemu_plugin_u64_set(self.0, cpu as c_uint, value) }
+        unsafe { qemu_plugin_u64_set(self.0, index, value) }
     }
 }
 
 struct Plugin {
-    cpus: Vec<Mutex<Slot>>,
-    preempted: Mutex<Preempted>,
+    cpus: usize,
+    state: Mutex<State>,
     names: Mutex<Names>,
-    phases: Mutex<Phases>,
     hooks: Hooks,
     registers: Registers,
-    progress: Score,
+    /// How much is executed of a block.
+    executed: Score,
     /// Whether there is a phase.
     active: Score,
 }
@@ -81,39 +102,61 @@ fn plugin() -> &'static Plugin {
     PLUGIN.get().expect("installed")
 }
 
-/// A CPU in a callback of its own, with what it has executed counted.
+/// A CPU in a callback of its own.
 struct Now {
-    slot: MutexGuard<'static, Slot>,
-    progress: u64,
+    state: MutexGuard<'static, State>,
 }
 
 impl Now {
+    /// In a block: what is executed of it is counted. Callbacks read registers, all of them.
     fn of(index: c_uint) -> Self {
         let plugin = plugin();
-        let progress = plugin.progress.get(index as usize);
-        let mut slot = plugin.cpus[index as usize].lock().unwrap();
-        slot.cpu.settle(progress);
-        Self { slot, progress }
+        let mut now = Self {
+            state: plugin.state.lock().unwrap(),
+        };
+        if now.state.phases.running == 0 {
+            let key = now.key();
+            now.state.machine.switch_to(key);
+        } else {
+            now.cpu().settle(plugin.executed.get(index));
+        }
+        now
     }
 
-    /// In callbacks that said that they read registers.
     fn register(&mut self, register: Reg) -> u64 {
         // SAFETY: As the callback said.
-        unsafe { plugin().registers.read(&mut self.slot.buffer, register) }
+        unsafe { plugin().registers.read(&mut self.state.buffer, register) }
+    }
+
+    /// CPUs are known by where the kernel has their variables: see `Score`.
+    fn key(&mut self) -> u64 {
+        if plugin().cpus == 1 {
+            return 0;
+        }
+        match self.register(GS_BASE) {
+            kernel if kernel >> 63 == 1 => kernel,
+            _ => self.register(KERNEL_GS_BASE),
+        }
     }
 
     fn cpu(&mut self) -> &mut Cpu {
-        &mut self.slot.cpu
+        self.state.machine.cpu()
     }
 }
 
 extern "C" fn runs(index: c_uint, block: *mut c_void) {
     let plugin = plugin();
-    // SAFETY: `translated` has leaked it.
+    // SAFETY: `kernel` has leaked it.
     let block = unsafe { &*block.cast_const().cast::<Block>() };
-    let progress = plugin.progress.get(index as usize);
-    let mut slot = plugin.cpus[index as usize].lock().unwrap();
-    slot.cpu.enters(block, progress);
+    let mut now = Now {
+        state: plugin.state.lock().unwrap(),
+    };
+    let before = std::mem::replace(&mut now.state.machine.index, index);
+    now.cpu().settle(plugin.executed.get(before));
+    plugin.executed.set(before, 0);
+    let key = now.key();
+    now.state.machine.switch_to(key);
+    now.cpu().enters(block);
 }
 
 extern "C" fn enters(index: c_uint, kind: *mut c_void) {
@@ -129,7 +172,7 @@ extern "C" fn irets(index: c_uint, _: *mut c_void) {
     let rsp = now.register(RSP);
     // The code segment that it loads is above the address.
     // SAFETY: In a callback of this CPU.
-    let segment = unsafe { now.slot.buffer.memory(rsp.wrapping_add(8)) };
+    let segment = unsafe { now.state.buffer.memory(rsp.wrapping_add(8)) };
     match segment {
         Some(segment) if segment & 3 == 0 => now.cpu().iret(rsp),
         _ => {
@@ -153,8 +196,7 @@ extern "C" fn alone(index: c_uint, _: *mut c_void) {
 extern "C" fn switches(index: c_uint, _: *mut c_void) {
     let mut now = Now::of(index);
     let (from, to) = (now.register(RDI), now.register(RSI));
-    let mut preempted = plugin().preempted.lock().unwrap();
-    now.cpu().context.switch(from, to, &mut preempted);
+    now.state.machine.switch_task(from, to);
 }
 
 /// (unused, mm, task)
@@ -221,26 +263,23 @@ extern "C" fn copies(index: c_uint, size: *mut c_void) {
 fn repeats(index: c_uint, what: Repeated) {
     let mut now = Now::of(index);
     let (times, to, from) = (now.register(RCX), now.register(RDI), now.register(RSI));
-    let progress = now.progress;
-    now.cpu().repeats(what, times, to, from, progress);
+    now.cpu().repeats(what, times, to, from);
 }
 
 /// All CPUs end the phase that there is, and begin the next.
-extern "C" fn marked(index: c_uint, _: *mut c_void) {
+extern "C" fn marked(_: c_uint, _: *mut c_void) {
     let plugin = plugin();
-    let (number, mm) = {
-        let mut now = Now::of(index);
-        (now.register(R14), now.cpu().context.mm())
+    let mut now = Now {
+        state: plugin.state.lock().unwrap(),
     };
-    let mut phases = plugin.phases.lock().unwrap();
-    let mut counts = Counts::default();
-    for (index, slot) in plugin.cpus.iter().enumerate() {
-        let progress = plugin.progress.get(index);
-        let mut slot = slot.lock().unwrap();
-        counts.add(&slot.cpu.end(progress));
-        slot.cpu.begin(mm, progress);
-        plugin.active.set(index, (number != 0).into());
-    }
+    // The program's own instructions are in no block of the kernel's.
+    let before = now.state.machine.index;
+    now.cpu().settle(plugin.executed.get(before));
+    let (number, key) = (now.register(R14), now.key());
+    let State {
+        machine, phases, ..
+    } = &mut *now.state;
+    let counts = machine.end();
     if phases.running != 0 {
         let names = plugin.names.lock().unwrap();
         let line = report::line(phases.running, &counts, &names) + "\n";
@@ -248,6 +287,14 @@ extern "C" fn marked(index: c_uint, _: *mut c_void) {
         let _ = phases.out.write_all(line.as_bytes());
     }
     phases.running = number;
+    machine.switch_to(key);
+    machine.begin();
+    for index in 0..plugin.cpus as c_uint {
+        plugin.executed.set(index, 0);
+    }
+    for index in 0..plugin.cpus as c_uint {
+        plugin.active.set(index, (number != 0).into());
+    }
 }
 
 /// An instruction that is translated.
@@ -283,24 +330,24 @@ impl Hooked {
     fn begins(&self, hook: Hook) {
         match hook {
             Hook::Enter(kind) => self.always(enters, R_REGS, kind as usize),
-            Hook::Syscall => self.always(system_call, NO_REGS, 0),
-            Hook::Alone => self.always(alone, NO_REGS, 0),
+            Hook::Syscall => self.always(system_call, R_REGS, 0),
+            Hook::Alone => self.always(alone, R_REGS, 0),
             Hook::Switch => self.always(switches, R_REGS, 0),
             Hook::LoadMm => self.always(loads_mm, R_REGS, 0),
             Hook::Lock => self.active(locks, R_REGS, 0),
             Hook::Unlock => self.active(unlocks, R_REGS, 0),
             Hook::Allocate => self.active(allocates, R_REGS, 0),
-            Hook::Happens(event) => self.active(happens, NO_REGS, event as usize),
+            Hook::Happens(event) => self.active(happens, R_REGS, event as usize),
         }
     }
 
     fn executes(&self, code: Code) {
         match code {
-            Code::Hlt => self.always(halts, NO_REGS, 0),
-            Code::LoadCr3(_) => self.active(happens, NO_REGS, Event::Cr3 as usize),
-            Code::Invpcid => self.active(happens, NO_REGS, Event::Invpcid as usize),
+            Code::Hlt => self.always(halts, R_REGS, 0),
+            Code::LoadCr3(_) => self.active(happens, R_REGS, Event::Cr3 as usize),
+            Code::Invpcid => self.active(happens, R_REGS, Event::Invpcid as usize),
             Code::Invlpg(..) | Code::InvlpgSomewhere => {
-                self.active(happens, NO_REGS, Event::Invlpg as usize)
+                self.active(happens, R_REGS, Event::Invlpg as usize)
             }
             Code::Rep(Repeated::Stos(size)) => self.active(stores, R_REGS, size.into()),
             Code::Rep(Repeated::Movs(size)) => self.active(copies, R_REGS, size.into()),
@@ -308,7 +355,7 @@ impl Hooked {
         }
     }
 
-    /// Behind the addition to the progress: what ends is still counted for itself.
+    /// Behind the addition: what ends is still counted for itself.
     fn ends(&self, code: Code, end: Option<End>) {
         if code == Code::Iret {
             self.always(irets, R_REGS, 0);
@@ -356,11 +403,11 @@ fn kernel(tb: *mut Tb, start: u64, first: Code, insns: &[(*mut Insn, u64, Code)]
         // QEMU keeps a block for as long as it likes, and does not say when it goes.
         Box::leak(Box::new(Block::new(named, matches!(first, Code::Rep(_)))))
     };
-    let (active, progress) = (plugin.active.0, plugin.progress.0);
+    let (active, executed) = (plugin.active.0, plugin.executed.0);
     // SAFETY: In the translation of the block.
     unsafe {
         let data = ptr::from_mut(block).cast();
-        qemu_plugin_register_vcpu_tb_exec_cond_cb(tb, runs, NO_REGS, COND_NE, active, 0, data);
+        qemu_plugin_register_vcpu_tb_exec_cond_cb(tb, runs, R_REGS, COND_NE, active, 0, data);
     }
     for &(insn, pc, code) in insns {
         let hooked = Hooked { insn, active };
@@ -370,21 +417,34 @@ fn kernel(tb: *mut Tb, start: u64, first: Code, insns: &[(*mut Insn, u64, Code)]
         hooked.executes(code);
         // SAFETY: In the translation of the instruction.
         unsafe {
-            qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, INLINE_ADD_U64, progress, 1)
+            qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, INLINE_ADD_U64, executed, 1)
         };
         hooked.ends(code, plugin.hooks.ends(code, pc));
     }
 }
 
+/// In the thread that will run it.
 extern "C" fn cpu_made(_: Id, _: c_uint) {
+    static THREAD: OnceLock<ThreadId> = OnceLock::new();
+    let this = thread::current().id();
+    if *THREAD.get_or_init(|| this) != this {
+        give_up("all CPUs must be run by one thread: with -icount, or -accel tcg,thread=single");
+    }
     // SAFETY: In the callback in which QEMU tells of its registers.
     if !unsafe { plugin().registers.learn() } {
-        eprintln!("insncount: QEMU does not tell of all registers");
-        std::process::abort();
+        give_up("QEMU does not tell of all registers");
     }
 }
 
+fn give_up(why: &str) -> ! {
+    eprintln!("insncount: {why}");
+    std::process::exit(1)
+}
+
 fn install(id: Id, cpus: usize, words: &[String]) -> Result<(), String> {
+    if cpus > MOST_CPUS {
+        return Err(format!("there can be {MOST_CPUS} CPUs at most"));
+    }
     let options = Options::parse(words.iter().map(String::as_str))?;
     let map = std::fs::read_to_string(&options.map)
         .map_err(|error| format!("{}: {error}", options.map.display()))?;
@@ -394,21 +454,18 @@ fn install(id: Id, cpus: usize, words: &[String]) -> Result<(), String> {
         }
         None => Box::new(io::stderr()),
     };
-    // SAFETY: For the life of the process.
-    let score = unsafe { qemu_plugin_scoreboard_new(16) };
-    let slot = || Slot {
-        cpu: Cpu::default(),
-        buffer: Buffer::new(),
-    };
     let plugin = Plugin {
-        cpus: (0..cpus).map(|_| Mutex::new(slot())).collect(),
-        preempted: Mutex::default(),
+        cpus,
+        state: Mutex::new(State {
+            machine: Machine::default(),
+            buffer: Buffer::new(),
+            phases: Phases { out, running: 0 },
+        }),
         names: Mutex::new(Names::parse(&map)),
-        phases: Mutex::new(Phases { out, running: 0 }),
         hooks: Hooks::new(&Symbols::parse(&map))?,
         registers: Registers::default(),
-        progress: Score(PerCpu { score, offset: 0 }),
-        active: Score(PerCpu { score, offset: 8 }),
+        executed: Score::new(),
+        active: Score::new(),
     };
     assert!(PLUGIN.set(plugin).is_ok(), "loaded twice");
     // SAFETY: During installation.

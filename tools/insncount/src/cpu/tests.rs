@@ -6,10 +6,10 @@ use crate::context::{Class, Kind, Preempted};
 const MM: u64 = 0x1000;
 const TASK: u64 = 0x10;
 
-/// A CPU that runs the program, and the progress that QEMU would have of it.
+/// A CPU that runs the program, and how much QEMU has executed of the block.
 struct Machine {
     cpu: Cpu,
-    progress: u64,
+    executed: u64,
 }
 
 /// Instructions of one byte each.
@@ -27,32 +27,33 @@ impl Machine {
         let mut cpu = Cpu::default();
         cpu.context.loads(MM, TASK);
         cpu.context.switch(0, TASK, &mut Preempted::new());
-        cpu.begin(MM, 1000);
-        let progress = 1000;
-        Self { cpu, progress }
+        cpu.begin(MM);
+        Self { cpu, executed: 0 }
     }
 
     /// A block of which so many instructions are executed.
     fn runs(&mut self, block: &'static Block, executed: u64) {
-        self.cpu.enters(block, self.progress);
-        self.progress += executed;
+        self.cpu.settle(self.executed);
+        self.cpu.enters(block);
+        self.executed = executed;
     }
 
     /// An interrupt or exception comes, whose first block is this.
     fn enters(&mut self, kind: Kind, rsp: u64, block: &'static Block) {
-        self.cpu.enters(block, self.progress);
+        self.runs(block, 0);
         let after = self.cpu.last_pc();
         self.cpu.context.enter(kind, rsp, after);
-        self.progress += block.len() as u64;
+        self.executed = block.len() as u64;
     }
 
     fn iret(&mut self, rsp: u64) {
-        self.cpu.settle(self.progress);
+        self.cpu.settle(self.executed);
         self.cpu.iret(rsp);
     }
 
     fn end(&mut self) -> Counts {
-        self.cpu.end(self.progress)
+        self.cpu.settle(self.executed);
+        self.cpu.end()
     }
 }
 
@@ -78,8 +79,9 @@ fn what_ran_before_the_phase_is_not_its() {
     let mut machine = Machine::new();
     machine.runs(block(100, 5, 1), 5);
     machine.end();
-    machine.progress += 77;
-    machine.cpu.begin(MM, machine.progress);
+    machine.cpu.settle(77);
+    machine.cpu.begin(MM);
+    machine.executed = 3;
     machine.runs(block(200, 3, 2), 3);
     assert_eq!(sums(&machine.end()), (3, 0));
 }
@@ -129,11 +131,10 @@ fn an_interrupt_between_blocks() {
 fn the_part_of_a_block_before_a_change() {
     let mut machine = Machine::new();
     machine.cpu.context.enter(Kind::Rcu, 0x700, 0);
-    machine.cpu.enters(block(100, 5, 1), machine.progress);
-    machine.progress += 2;
-    machine.cpu.settle(machine.progress);
+    machine.runs(block(100, 5, 1), 2);
+    machine.cpu.settle(2);
     machine.cpu.context.leave_rcu(0x700);
-    machine.progress += 3;
+    machine.executed = 5;
     let counts = machine.end();
     assert_eq!((counts.sum(Class::Rcu), counts.sum(Class::Program)), (2, 3));
 }
@@ -144,12 +145,10 @@ fn a_page_is_cleared_by_one_instruction() {
     let clear = rep(102, 1);
     machine.runs(block(100, 2, 1), 2);
     for left in (0..=512).rev() {
-        machine.cpu.enters(clear, machine.progress);
+        machine.runs(clear, 0);
         let to = 0x5000 - left * 8;
-        machine
-            .cpu
-            .repeats(Repeated::Stos(8), left, to, 0, machine.progress);
-        machine.progress += 1;
+        machine.cpu.repeats(Repeated::Stos(8), left, to, 0);
+        machine.executed = 1;
         if left == 100 {
             // In the midst of it there is an interrupt.
             machine.enters(Kind::Interrupt, 0x700, block(500, 4, 7));
@@ -178,9 +177,8 @@ fn pages_and_what_is_none() {
     let mut machine = Machine::new();
     let mut repeats = |what, times, to, from| {
         machine.runs(rep(102, 1), 0);
-        let progress = machine.progress;
-        machine.cpu.repeats(what, times, to, from, progress);
-        machine.progress += 1;
+        machine.cpu.repeats(what, times, to, from);
+        machine.executed = 1;
         machine.runs(block(104, 1, 1), 1);
     };
     repeats(Repeated::Stos(1), 8192, 0x5000, 1);
@@ -202,7 +200,7 @@ fn holds_leave_out_interrupts() {
     machine.runs(block(200, 5, 2), 5);
     let before = machine.cpu.before;
     machine.cpu.holds.wants(LOCK, 0x700, before);
-    machine.cpu.settle(machine.progress);
+    machine.cpu.settle(machine.executed);
     machine.cpu.holds.got(0x700, true, machine.cpu.now());
     machine.runs(block(105, 5, 1), 5);
     machine.enters(Kind::Interrupt, 0x600, block(500, 40, 7));
