@@ -62,7 +62,7 @@ impl Context {
             Kind::Rcu => Some(Class::Rcu),
             Kind::Exception => None,
         });
-        inner.unwrap_or_else(|| match self.mm {
+        inner.unwrap_or(match self.mm {
             _ if self.task == self.idle && self.task != 0 => Class::Idle,
             0 => Class::KernelThreads,
             mm if mm == program => Class::Program,
@@ -87,8 +87,10 @@ impl Context {
     }
 
     pub fn leave_rcu(&mut self, rsp: u64) {
-        self.frames
-            .pop_if(|top| top.kind == Kind::Rcu && top.rsp == rsp);
+        let ends = |top: &&Frame| top.kind == Kind::Rcu && top.rsp == rsp;
+        if self.frames.last().filter(ends).is_some() {
+            self.frames.pop();
+        }
     }
 
     /// A program runs, or a task begins or ends: nothing is open. True if something was.
@@ -98,12 +100,12 @@ impl Context {
         open
     }
 
-    /// An address space is loaded: for a task that is switched to, or, without one, for the task
-    /// that runs, whose own it then is (exec).
+    /// An address space is loaded: for a task that is switched to, or by the one that runs, for a
+    /// moment; or, without a task, for the one that runs, whose own it then is (exec).
     pub fn loads(&mut self, mm: u64, task: u64) {
         if task == 0 {
             self.mm = mm;
-        } else if task != self.task {
+        } else {
             self.loaded = Some((task, mm));
         }
     }

@@ -55,9 +55,10 @@ impl Holds {
     /// A function that takes a lock returns. Meanwhile there may have been an interrupt with locks
     /// of its own.
     pub fn got(&mut self, rsp: u64, success: bool, now: u64) {
-        if let Some(taking) = self.taking.take_if(|taking| taking.rsp == rsp)
-            && success
-        {
+        let Some(taking) = self.taking.take_if(|taking| taking.rsp == rsp) else {
+            return;
+        };
+        if success {
             self.held.push(Held {
                 lock: taking.lock,
                 by: taking.by,

@@ -94,10 +94,10 @@ impl Hooks {
         for (hook, names) in BEGINS {
             begins.entry(find(names)?.start).or_default().push(hook);
         }
-        // Where the compiler has made the common part of both one of each.
-        if symbols.function("__call_rcu_common").is_none()
-            && let Some(hurry) = symbols.function("call_rcu_hurry")
-        {
+        // Where the compiler has put the common part into both.
+        let hurry = symbols.function("call_rcu_hurry");
+        let hurry = hurry.filter(|_| symbols.function("__call_rcu_common").is_none());
+        if let Some(hurry) = hurry {
             let hooks = begins.entry(hurry.start).or_default();
             hooks.push(Hook::Happens(Event::Callback));
         }

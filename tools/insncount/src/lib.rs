@@ -4,7 +4,8 @@
 //! program, by function and by what they are run for. README.md has what is counted, and what
 //! cannot be told.
 //!
-//! `plugin` is what QEMU calls, on what `qemu_plugin` has of its interface; all else is pure.
+//! `plugin`, `calls` and `score` have to do with QEMU, on what `qemu_plugin` has of its interface;
+//! all else is pure.
 
 // With cargo test there is no QEMU, and what only QEMU calls is dead.
 #![cfg_attr(test, allow(dead_code))]
@@ -21,4 +22,8 @@ mod options;
 mod report;
 
 #[cfg(not(test))]
+mod calls;
+#[cfg(not(test))]
 mod plugin;
+#[cfg(not(test))]
+mod score;

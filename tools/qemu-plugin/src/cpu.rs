@@ -21,8 +21,26 @@ pub const GS_BASE: Reg = 18;
 pub const KERNEL_GS_BASE: Reg = 19;
 
 const NAMES: [&CStr; 20] = [
-    c"rax", c"rcx", c"rdx", c"rbx", c"rsp", c"rbp", c"rsi", c"rdi", c"r8", c"r9", c"r10", c"r11",
-    c"r12", c"r13", c"r14", c"r15", c"cr3", c"cr4", c"gs_base", c"k_gs_base",
+    c"rax",
+    c"rcx",
+    c"rdx",
+    c"rbx",
+    c"rsp",
+    c"rbp",
+    c"rsi",
+    c"rdi",
+    c"r8",
+    c"r9",
+    c"r10",
+    c"r11",
+    c"r12",
+    c"r13",
+    c"r14",
+    c"r15",
+    c"cr3",
+    c"cr4",
+    c"gs_base",
+    c"k_gs_base",
 ];
 
 /// QEMU's handles, which are the same for all CPUs.

@@ -162,6 +162,23 @@ fn a_page_is_cleared_by_one_instruction() {
 }
 
 #[test]
+fn pages_of_one_instruction_count_once() {
+    let mut machine = Machine::new();
+    let clear = rep(102, 1);
+    for left in (0..=1024).rev() {
+        machine.runs(clear, 0);
+        let to = 0x6000 - left * 8;
+        machine.cpu.repeats(Repeated::Stos(8), left, to, 0);
+        machine.executed = 1;
+        if left == 513 {
+            machine.enters(Kind::Interrupt, 0x700, block(500, 4, 7));
+            machine.iret(0x700);
+        }
+    }
+    assert_eq!(machine.end().events(Event::PageCleared), 2);
+}
+
+#[test]
 fn the_same_twice_is_two() {
     let mut machine = Machine::new();
     for _ in 0..2 {
