@@ -157,15 +157,19 @@ static long charge(const char *group)
 static bool has_no_charge(const char *group, long most, bool may_join)
 {
 	double end = now() + SETTLE;
-	long n;
+	long n, first = 0;
 
 	while ((n = charge(group)) > most && now() < end) {
+		first = first ?: n;
 		nap(200);
 		if (may_join)
 			take_into_stock(group);
 	}
-	if (n <= most)
+	if (n <= most) {
+		if (first)
+			note("%s: %ld kB, then %ld kB", group, first / 1024, n / 1024);
 		return true;
+	}
 	note("FAILED: %s: %ld kB are charged", group, n / 1024);
 	explain(group);
 	return false;
