@@ -9,7 +9,6 @@ use crate::{
     counts::Event,
     cpu::Cpu,
     plugin::{State, plugin},
-    report,
 };
 use qemu_plugin::{
     cpu::{GS_BASE, KERNEL_GS_BASE, R14, RAX, RCX, RDI, RDX, RSI, RSP},
@@ -32,7 +31,7 @@ impl Now {
         let mut now = Self {
             state: plugin.state.lock().unwrap(),
         };
-        if now.state.phases.running == 0 {
+        if !now.state.phases.are_running() {
             let key = now.key();
             now.state.machine.switch_to(key);
         } else {
@@ -197,14 +196,7 @@ pub extern "C" fn marked(_: c_uint, _: *mut c_void) {
     let State {
         machine, phases, ..
     } = &mut *now.state;
-    let counts = machine.end();
-    if phases.running != 0 {
-        let names = plugin.names.lock().unwrap();
-        let line = report::line(phases.running, &counts, &names) + "\n";
-        // One write for each; whoever reads it may kill us at any time.
-        let _ = phases.out.write_all(line.as_bytes());
-    }
-    phases.running = number;
+    phases.mark(number, &machine.end(), &plugin.names.lock().unwrap());
     machine.switch_to(key);
     machine.begin();
     for index in 0..plugin.cpus as c_uint {

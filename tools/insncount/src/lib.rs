@@ -19,6 +19,7 @@ mod hooks;
 mod machine;
 mod names;
 mod options;
+mod phases;
 mod report;
 
 #[cfg(not(test))]

@@ -12,6 +12,7 @@ use crate::{
     machine::Machine,
     names::Names,
     options::Options,
+    phases::Phases,
     score::{MOST_CPUS, Score},
 };
 use qemu_plugin::{
@@ -38,12 +39,6 @@ pub struct State {
     pub machine: Machine,
     pub buffer: Buffer,
     pub phases: Phases,
-}
-
-pub struct Phases {
-    pub out: Box<dyn Write + Send>,
-    /// 0 is none.
-    pub running: u64,
 }
 
 pub struct Plugin {
@@ -214,6 +209,13 @@ extern "C" fn cpu_made(_: Id, _: c_uint) {
     }
 }
 
+/// No CPU runs any more.
+extern "C" fn at_exit(_: Id, _: *mut c_void) {
+    let plugin = plugin();
+    let names = plugin.names.lock().unwrap();
+    plugin.state.lock().unwrap().phases.write(&names);
+}
+
 fn give_up(why: &str) -> ! {
     eprintln!("insncount: {why}");
     std::process::exit(1)
@@ -237,7 +239,7 @@ fn install(id: Id, cpus: usize, words: &[String]) -> Result<(), String> {
         state: Mutex::new(State {
             machine: Machine::default(),
             buffer: Buffer::new(),
-            phases: Phases { out, running: 0 },
+            phases: Phases::new(out),
         }),
         names: Mutex::new(Names::parse(&map)),
         hooks: Hooks::new(&Symbols::parse(&map))?,
@@ -250,6 +252,7 @@ fn install(id: Id, cpus: usize, words: &[String]) -> Result<(), String> {
     unsafe {
         qemu_plugin_register_vcpu_init_cb(id, cpu_made);
         qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+        qemu_plugin_register_atexit_cb(id, at_exit, ptr::null_mut());
     }
     Ok(())
 }
