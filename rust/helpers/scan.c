@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pgtable.h>
+#include <linux/rculist.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -231,7 +232,8 @@ u64 ptr_shim_each_mm(u64 from)
 
 		if (process->flags & PF_KTHREAD || started < from)
 			continue;
-		for_each_thread(process, thread) {
+		/* for_each_thread(): with PROVE_RCU_LIST that wants tasklist_lock, which is not exported. */
+		list_for_each_entry_rcu(thread, &process->signal->thread_head, thread_node) {
 			bool found, room = true;
 
 			task_lock(thread);
