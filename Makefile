@@ -11,7 +11,8 @@ help:
 #: make test             every test there is
 #: make test-long        other kernels, and the long forms of the tests: hours
 #: make test-life        mixed load on the debug kernel, 20 minutes [FOR=seconds]
-#: make bench            what the module costs, in instructions
+#: make bench            what it costs and what it gives: build/bench/report.md
+#: make bench-compare    the same for another revision, a verdict for each row [BASE=revision]
 #: make shell            a shell in the guest
 #: make doctor           what is there and what is missing
 #:
@@ -28,6 +29,9 @@ help:
 
 run test test-long bench doctor lint:
 	@scripts/$@
+
+bench-compare:
+	@scripts/bench --base $(or $(BASE),$(error BASE= names a revision))
 
 test-life:
 	@tests/module/life $(FOR)
@@ -84,5 +88,5 @@ ifeq ($(origin KDIR),command line)
 export KDIR
 endif
 
-.PHONY: help run test test-long test-life bench doctor lint shell kernel kunit modules modules_install clean \
+.PHONY: help run test test-long test-life bench bench-compare doctor lint shell kernel kunit modules modules_install clean \
 	command install-command

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Two reports, row by row.
+
+use std::collections::BTreeSet;
+
+use crate::report::{
+    Cost,
+    Mode,
+    Report, //
+};
+
+/// One row in one mode.
+pub struct Change {
+    pub row: String,
+    pub mode: Mode,
+    /// Instructions of one unit.
+    pub before: f64,
+    pub after: f64,
+    /// The function with the greatest difference, and that, of one unit.
+    pub function: Option<(String, f64)>,
+}
+
+impl Change {
+    pub fn ratio(&self) -> f64 {
+        self.after / self.before
+    }
+
+    pub fn verdict(&self, tolerance: f64) -> &'static str {
+        match self.ratio() {
+            r if r > 1.0 + tolerance => "worse",
+            r if r < 1.0 - tolerance => "better",
+            _ => "same",
+        }
+    }
+}
+
+/// All rows that both have, and the names of those that only one has.
+pub fn changes(before: &Report, after: &Report) -> (Vec<Change>, Vec<String>) {
+    let mut changes = Vec::new();
+    let mut alone = Vec::new();
+    for row in &after.rows {
+        let Some(base) = before.row(&row.name) else {
+            alone.push(format!("{}: new", row.name));
+            continue;
+        };
+        for (&mode, cost) in &row.costs {
+            let (Some(was), Some(before), Some(after)) =
+                (base.cost(mode), base.each(mode), row.each(mode))
+            else {
+                continue;
+            };
+            changes.push(Change {
+                row: row.name.clone(),
+                mode,
+                before,
+                after,
+                function: greatest(was, cost),
+            });
+        }
+    }
+    let gone = before.rows.iter().filter(|row| after.row(&row.name).is_none());
+    alone.extend(gone.map(|row| format!("{}: gone", row.name)));
+    (changes, alone)
+}
+
+fn greatest(was: &Cost, is: &Cost) -> Option<(String, f64)> {
+    let names: BTreeSet<&String> =
+        was.counts.symbols.keys().chain(is.counts.symbols.keys()).collect();
+    let each = |cost: &Cost, name: &str| {
+        cost.counts.symbols.get(name).copied().unwrap_or(0) as f64 / cost.units as f64
+    };
+    names
+        .into_iter()
+        .map(|name| (name.clone(), each(is, name) - each(was, name)))
+        .filter(|(_, difference)| *difference != 0.0)
+        .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{
+        Counts,
+        Gain,
+        Row, //
+    };
+    use std::collections::BTreeMap;
+
+    fn report(rows: &[(&str, u64, u64)]) -> Report {
+        let row = |&(name, zap, look): &(&str, u64, u64)| Row {
+            name: name.to_owned(),
+            gain: Gain::Nothing,
+            unit: "call".to_owned(),
+            costs: BTreeMap::from([(
+                Mode::On,
+                Cost {
+                    units: 10,
+                    freed: 0,
+                    counts: Counts {
+                        instructions: zap + look,
+                        symbols: BTreeMap::from([
+                            ("zap".to_owned(), zap),
+                            ("look".to_owned(), look),
+                        ]),
+                        ..Counts::default()
+                    },
+                },
+            )]),
+        };
+        Report {
+            revision: String::new(),
+            kernel: String::new(),
+            rows: rows.iter().map(row).collect(),
+            programs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_function_that_has_changed_most_is_told() {
+        let (changes, alone) = changes(&report(&[("a", 900, 100)]), &report(&[("a", 890, 200)]));
+        assert!(alone.is_empty());
+        assert_eq!(changes[0].function, Some(("look".to_owned(), 10.0)));
+        assert_eq!(changes[0].verdict(0.002), "worse");
+        assert_eq!(changes[0].verdict(0.1), "same");
+    }
+
+    #[test]
+    fn rows_that_only_one_has_are_told() {
+        let (changes, alone) =
+            changes(&report(&[("a", 1, 1), ("b", 1, 1)]), &report(&[("a", 1, 1), ("c", 1, 1)]));
+        assert_eq!(changes.len(), 1);
+        assert_eq!(alone, ["c: new", "b: gone"]);
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Joins what scripts/bench has counted, and shows it.
+
+mod compare;
+mod markdown;
+mod pictures;
+mod programs;
+mod raw;
+mod report;
+mod targets;
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::ExitCode, //
+};
+
+use anyhow::{
+    Context as _,
+    Result, //
+};
+use clap::{
+    Parser,
+    Subcommand, //
+};
+
+use report::{
+    Mode,
+    Report, //
+};
+
+/// Makes a report, pictures and verdicts of what scripts/bench has counted.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Joins the counts of all modes: report.json, report.md and pictures.
+    Report {
+        /// With MODE.rows and MODE.counts.
+        raw: PathBuf,
+        /// Where the report goes.
+        out: PathBuf,
+        /// What was measured.
+        #[arg(long)]
+        revision: String,
+        /// The version of Linux.
+        #[arg(long)]
+        kernel: String,
+    },
+    /// Two reports, row by row; ends with 1 if a row is worse.
+    Compare {
+        before: PathBuf,
+        after: PathBuf,
+        /// Percent that count as the same.
+        #[arg(long, default_value_t = 0.2)]
+        tolerance: f64,
+    },
+}
+
+fn main() -> Result<ExitCode> {
+    match Arguments::parse().command {
+        Command::Report { raw, out, revision, kernel } => {
+            let report = Report {
+                revision,
+                kernel,
+                rows: raw::read(&raw, &Mode::ALL)?,
+                programs: programs::read(&raw)?,
+            };
+            fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
+            report.write(&out.join("report.json"))?;
+            let path = out.join("report.md");
+            fs::write(&path, markdown::report(&report)?)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            pictures::dots(&report, &out.join("cost.svg"))?;
+            pictures::growth(&report, &out.join("growth.svg"))?;
+            pictures::curves(&report, &out.join("programs.svg"))?;
+            let missed = targets::verdicts(&report).iter().any(|v| !v.is_met());
+            Ok(ExitCode::from(u8::from(missed)))
+        }
+        Command::Compare { before, after, tolerance } => {
+            let tolerance = tolerance / 100.0;
+            let (changes, alone) =
+                compare::changes(&Report::read(&before)?, &Report::read(&after)?);
+            print!("{}", markdown::comparison(&changes, &alone, tolerance)?);
+            let worse = changes.iter().any(|c| c.verdict(tolerance) == "worse");
+            Ok(ExitCode::from(u8::from(worse)))
+        }
+    }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What was counted, as it is kept in JSON: `build/bench/report.json`.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path, //
+};
+
+use anyhow::{
+    Context as _,
+    Result, //
+};
+use serde::{
+    Deserialize,
+    Serialize, //
+};
+
+use crate::programs::Program;
+
+/// A kernel, and what reclaims page tables there.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Linux without the patches, and its own reclaim.
+    Stock,
+    /// The patched kernel without the module: the same reclaim.
+    Patched,
+    /// The module is loaded and switched off: the same again.
+    Loaded,
+    /// The module.
+    On,
+    /// The patched kernel, and no reclaim.
+    Off,
+}
+
+impl Mode {
+    pub const ALL: [Self; 5] = [Self::Stock, Self::Patched, Self::Loaded, Self::On, Self::Off];
+
+    /// As in names of files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stock => "stock",
+            Self::Patched => "patched",
+            Self::Loaded => "loaded",
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// All of one run of the bench.
+#[derive(Serialize, Deserialize)]
+pub struct Report {
+    /// Of the sources, as `git describe` has it.
+    pub revision: String,
+    /// Of Linux.
+    pub kernel: String,
+    pub rows: Vec<Row>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<Program>,
+}
+
+/// One pattern of calls, on each kernel.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Row {
+    pub name: String,
+    pub gain: Gain,
+    /// What is counted: calls, faults, tables.
+    pub unit: String,
+    pub costs: BTreeMap<Mode, Cost>,
+}
+
+/// Whether there is something to free.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gain {
+    Nothing,
+    Frees,
+}
+
+/// What a row has cost in one mode: all of it, not of one unit.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Cost {
+    pub units: u64,
+    /// Tables that the module says it has freed.
+    pub freed: u64,
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// What tools/insncount says of one phase.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// Instructions of the kernel for the program, and for its children.
+    pub instructions: u64,
+    pub other_tasks: u64,
+    /// In interrupts, and in RCU callbacks.
+    pub interrupt: u64,
+    pub rcu: u64,
+    pub kernel_threads: u64,
+    pub pages_allocated: u64,
+    pub pages_cleared: u64,
+    pub pages_copied: u64,
+    pub invlpg: u64,
+    pub cr3: u64,
+    pub ipis: u64,
+    /// Callbacks given to RCU.
+    pub callbacks: u64,
+    pub flushes: u64,
+    /// Of a page table lock.
+    pub longest_hold: Option<Hold>,
+    /// The program's instructions, by function.
+    pub symbols: BTreeMap<String, u64>,
+}
+
+/// A lock was held for so many instructions.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Hold {
+    pub instructions: u64,
+    pub function: String,
+}
+
+impl Row {
+    pub fn cost(&self, mode: Mode) -> Option<&Cost> {
+        self.costs.get(&mode)
+    }
+
+    /// Instructions of one unit: for the program and its children, and what RCU frees of them; of
+    /// the scanner its own.
+    pub fn each(&self, mode: Mode) -> Option<f64> {
+        let cost = self.cost(mode)?;
+        let counts = &cost.counts;
+        let threads = if self.is_background() { counts.kernel_threads } else { 0 };
+        let sum = counts.instructions + counts.other_tasks + counts.rcu + threads;
+        Some(sum as f64 / cost.units as f64)
+    }
+
+    /// A kernel thread does it.
+    fn is_background(&self) -> bool {
+        self.name.starts_with("module.background.")
+    }
+
+    /// What a unit costs in one mode over what it costs in another.
+    pub fn ratio(&self, mode: Mode, over: Mode) -> Option<f64> {
+        Some(self.each(mode)? / self.each(over)?)
+    }
+}
+
+impl Report {
+    pub fn read(path: &Path) -> Result<Self> {
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} is no report of the bench", path.display()))
+    }
+
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    pub fn row(&self, name: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.name == name)
+    }
+}
