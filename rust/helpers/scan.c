@@ -232,7 +232,7 @@ u64 ptr_shim_each_mm(u64 from)
 
 		if (process->flags & PF_KTHREAD || started < from)
 			continue;
-		/* for_each_thread(): with PROVE_RCU_LIST that wants tasklist_lock, which is not exported. */
+		/* for_each_thread() wants tasklist_lock with PROVE_RCU_LIST: not exported. */
 		list_for_each_entry_rcu(thread, &process->signal->thread_head, thread_node) {
 			bool found, room = true;
 
