@@ -12,7 +12,10 @@ use anyhow::{
     Result,
     anyhow, //
 };
-use plotters::prelude::*;
+use plotters::{
+    coord::CoordTranslate,
+    prelude::*, //
+};
 
 use crate::report::{
     Gain,
@@ -73,14 +76,7 @@ pub fn dots(report: &Report, path: &Path) -> Result<()> {
             .label(title)
             .legend(move |(x, y)| Circle::new((x + 8, y), 4, colour.filled()));
     }
-    chart
-        .configure_series_labels()
-        .border_style(BLACK)
-        .background_style(WHITE)
-        .label_font(("sans-serif", 13))
-        .position(SeriesLabelPosition::UpperRight)
-        .draw()
-        .map_err(said)?;
+    legend(&mut chart)?;
     root.present().map_err(said)
 }
 
@@ -131,6 +127,17 @@ pub fn growth(report: &Report, path: &Path) -> Result<()> {
             .draw_series(points.into_iter().map(|at| Circle::new(at, 4, colour.filled())))
             .map_err(said)?;
     }
+    legend(&mut chart)?;
+    root.present().map_err(said)
+}
+
+fn legend<'a, Backend, Coordinates>(
+    chart: &mut ChartContext<'a, Backend, Coordinates>,
+) -> Result<()>
+where
+    Backend: DrawingBackend + 'a,
+    Coordinates: CoordTranslate,
+{
     chart
         .configure_series_labels()
         .border_style(BLACK)
@@ -138,8 +145,7 @@ pub fn growth(report: &Report, path: &Path) -> Result<()> {
         .label_font(("sans-serif", 13))
         .position(SeriesLabelPosition::UpperRight)
         .draw()
-        .map_err(said)?;
-    root.present().map_err(said)
+        .map_err(said)
 }
 
 /// Their errors live no longer than the drawing.
