@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::mode::Mode;
 use crate::report::{
     Cost,
-    Mode,
     Report, //
 };
 

@@ -4,6 +4,7 @@
 
 mod compare;
 mod markdown;
+mod mode;
 mod pictures;
 mod programs;
 mod raw;
@@ -25,8 +26,8 @@ use clap::{
     Subcommand, //
 };
 
+use mode::Mode;
 use report::{
-    Mode,
     Report, //
 };
 

@@ -9,11 +9,11 @@ use std::fmt::{
 
 use crate::{
     compare::Change,
+    mode::Mode,
     report::{
         Cost,
         Counts,
         Gain,
-        Mode,
         Report,
         Row, //
     },

@@ -21,7 +21,7 @@ use serde::{
     Serialize, //
 };
 
-use crate::report::Mode;
+use crate::mode::Mode;
 
 /// Those that are run, by the names that scripts/run has for them.
 const MODES: [(&str, Mode); 3] =

@@ -18,11 +18,11 @@ use anyhow::{
 };
 use serde::Deserialize;
 
+use crate::mode::Mode;
 use crate::report::{
     Cost,
     Counts,
     Gain,
-    Mode,
     Row, //
 };
 

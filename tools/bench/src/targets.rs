@@ -2,9 +2,9 @@
 
 //! What the module is to keep to, and whether it does.
 
+use crate::mode::Mode;
 use crate::report::{
     Gain,
-    Mode,
     Report,
     Row, //
 };

@@ -14,12 +14,12 @@ use super::{
     said, //
 };
 use crate::{
+    mode::Mode,
     programs::{
         Moment,
         Program, //
     },
     report::{
-        Mode,
         Report, //
     },
 };

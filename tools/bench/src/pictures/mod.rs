@@ -17,9 +17,9 @@ use plotters::{
     prelude::*, //
 };
 
+use crate::mode::Mode;
 use crate::report::{
     Gain,
-    Mode,
     Report,
     Row, //
 };
