@@ -4,10 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::mode::Mode;
-use crate::report::{
-    Cost,
-    Report, //
+use crate::{
+    mode::Mode,
+    report::{
+        Cost,
+        Report, //
+    }, //
 };
 
 /// One row in one mode.

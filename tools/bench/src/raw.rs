@@ -18,12 +18,14 @@ use anyhow::{
 };
 use serde::Deserialize;
 
-use crate::mode::Mode;
-use crate::report::{
-    Cost,
-    Counts,
-    Gain,
-    Row, //
+use crate::{
+    mode::Mode,
+    report::{
+        Cost,
+        Counts,
+        Gain,
+        Row, //
+    }, //
 };
 
 /// A line of the plugin.

@@ -2,11 +2,13 @@
 
 //! What the module is to keep to, and whether it does.
 
-use crate::mode::Mode;
-use crate::report::{
-    Gain,
-    Report,
-    Row, //
+use crate::{
+    mode::Mode,
+    report::{
+        Gain,
+        Report,
+        Row, //
+    }, //
 };
 
 /// One target, and the row that is farthest from it.

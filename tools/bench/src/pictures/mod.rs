@@ -17,11 +17,13 @@ use plotters::{
     prelude::*, //
 };
 
-use crate::mode::Mode;
-use crate::report::{
-    Gain,
-    Report,
-    Row, //
+use crate::{
+    mode::Mode,
+    report::{
+        Gain,
+        Report,
+        Row, //
+    }, //
 };
 
 const OWN: RGBColor = RGBColor(120, 120, 120);
