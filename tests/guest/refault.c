@@ -40,6 +40,8 @@ static struct outcome fill_again_and_again(char *p, int fd, double age)
 	struct outcome o = { 0 };
 	int i;
 
+	/* However slow the machine is. */
+	alarm(120 + ROUNDS * 8 * age);
 	set_age(age);
 	o.freed = -counter("scan_freed");
 	counters_mark();
@@ -102,7 +104,8 @@ static void left_alone(void)
 			break;
 	}
 	set_age(before / 1000.0);
-	grew("refaulted", NR);
+	/* It is enough if a fourth of them is noticed, each time. */
+	grew("refaulted", 2 * NR / 4);
 	CHECK(o.freed >= NR, "only %ld tables were freed", o.freed);
 	CHECK(o.gone <= ROUNDS / 2, "freed in %d of %d rounds", o.gone, ROUNDS);
 }
