@@ -205,7 +205,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < THEMES; i++)
 		for (const struct row *row = themes[i]; row->name; row++) {
 			nth++;
-			if (fnmatch(only, row->name, 0) ||
+			if (fnmatch(only, row->name, FNM_EXTMATCH) ||
 			    (!module && !strncmp(row->name, "module.", 7)))
 				continue;
 			if (list)
