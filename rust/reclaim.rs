@@ -2,7 +2,7 @@
 
 //! What happens to a table at the end of a zap: the decision, step by step, cheapest first.
 //!
-//! Most zaps end in a live table and see one or two of its entries. What goes further is bounded by
+//! Most zaps end beside a page that stays, and do not come here. What does is bounded by
 //! [`crate::policy`]: a table is scanned again only if what was found last time is gone, and freed
 //! again only if it was not filled at once the last time.
 
@@ -48,31 +48,10 @@ pub(crate) fn set_refill_interval(jiffies: u64) {
     REFILL_INTERVAL.store(jiffies, Relaxed);
 }
 
-/// Whether the table is live, by a look at the neighbours of what was zapped: most zaps end here,
-/// with a page found. Then it is counted. Called with the PTE lock held.
-#[inline(always)]
-pub(crate) fn is_live(zapped: &ZappedTable<'_>) -> bool {
-    if !matches!(zapped.zap_lock(), ZapLock::Mmap | ZapLock::Vma) {
-        return false;
-    }
-    match zapped.neighbour() {
-        Some(pte) if pte.is_present() && !pte.is_zero_page() => {
-            kept(zapped, Outcome::Present);
-            true
-        }
-        _ => false,
-    }
-}
-
-#[inline(always)]
-fn kept(zapped: &ZappedTable<'_>, reason: Outcome) {
-    reason.count();
-    events::kept(|| event(zapped, reason));
-}
-
 #[inline(always)]
 fn keep(zapped: &ZappedTable<'_>, reason: Outcome) -> Verdict {
-    kept(zapped, reason);
+    reason.count();
+    events::kept(|| event(zapped, reason));
     Verdict::Keep
 }
 

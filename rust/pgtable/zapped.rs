@@ -227,15 +227,6 @@ impl ZappedTable<'_> {
         index(self.zapped.start)..index(self.zapped.end.wrapping_sub(1)) + 1
     }
 
-    /// An entry next to the zapped ones that is not none: what ends the search in a live table.
-    #[inline]
-    pub(crate) fn neighbour(&self) -> Option<PteValue> {
-        let zapped = self.zapped();
-        let ptes = self.ptes();
-        ptes.get(zapped.end)
-            .or_else(|| ptes.get(zapped.start.wrapping_sub(1)))
-    }
-
     /// The proof that no entry is left, or one that is.
     ///
     /// Without a look at the table if the zap covered all of it, skipped nothing and never dropped
@@ -269,7 +260,7 @@ impl ZappedTable<'_> {
             let range = &(*self.vma).__bindgen_anon_1.__bindgen_anon_1;
             (range.vm_start, range.vm_end)
         };
-        if start <= self.start() && end - self.start() >= PMD_SIZE {
+        if start <= self.start() && end.saturating_sub(self.start()) >= PMD_SIZE {
             return Some(Covered::ByZap);
         }
         if !may_try_mmap() {

@@ -75,8 +75,8 @@ impl Drop for Hook {
     }
 }
 
-/// Called by `zap_pte_range()` when it is done with a PTE table: `pt_reclaim_zap_t`
-/// (`include/linux/pt_reclaim.h`).
+/// Called by `zap_pte_range()` when it is done with a PTE table, unless a page is mapped right beside
+/// what was zapped: `pt_reclaim_zap_t` (`include/linux/pt_reclaim.h`).
 ///
 /// # Safety
 ///
@@ -85,30 +85,6 @@ impl Drop for Hook {
 #[no_mangle]
 unsafe extern "C" fn ptreclaim_zap(
     _tlb: *mut mmu_gather,
-    vma: *mut vm_area_struct,
-    pmd: *mut pmd_t,
-    pte: *mut pte_t,
-    start: c_ulong,
-    end: c_ulong,
-    details: *const zap_details,
-    empty: bool,
-) -> pmd_t {
-    // SAFETY: By the contract above, which is that of `new`, for the time of this call.
-    let zapped = unsafe { ZappedTable::new(vma, pmd, pte, start..end, details, empty) };
-    if reclaim::is_live(&zapped) {
-        return pmd_t::default();
-    }
-    // SAFETY: By the contract above.
-    unsafe { zap_end(vma, pmd, pte, start, end, details, empty) }
-}
-
-/// The rest of it. Out of line, and with a table of its own, so that the above has all in registers.
-///
-/// # Safety
-///
-/// As [`ptreclaim_zap`].
-#[inline(never)]
-unsafe extern "C" fn zap_end(
     vma: *mut vm_area_struct,
     pmd: *mut pmd_t,
     pte: *mut pte_t,

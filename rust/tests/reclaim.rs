@@ -10,14 +10,10 @@ mod tests {
     use crate::{
         outcome::Outcome,
         pgtable::{
-            zapped::{
-                Verdict,
-                ZappedTable, //
-            },
+            zapped::Verdict,
             PTRS_PER_PTE, //
         },
         reclaim::{
-            is_live,
             set_refill_interval,
             zap_end, //
         },
@@ -55,20 +51,12 @@ mod tests {
         outcome
     }
 
-    /// As `ptreclaim_zap()` does it.
-    fn zap_like_the_hook(zapped: ZappedTable<'_>) -> Verdict {
-        if is_live(&zapped) {
-            return Verdict::Keep;
-        }
-        zap_end(zapped)
-    }
-
     fn zap_again(map: Mapping, page: usize, pages: usize, how: How) -> Result<Outcome> {
         let mut counts = [0; Outcome::ALL.len()];
         for (count, outcome) in counts.iter_mut().zip(Outcome::ALL) {
             *count = outcome.counted();
         }
-        let verdict = map.zapped(0, page, pages, how, zap_like_the_hook)?;
+        let verdict = map.zapped(0, page, pages, how, zap_end)?;
         let mut grown = Outcome::ALL
             .iter()
             .zip(counts)

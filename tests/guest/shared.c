@@ -74,11 +74,9 @@ static void live_neighbour(void)
 	char *p = halves();
 	size_t i;
 
-	counters_mark();
 	for (i = 0; i < SIZE; i += TABLE)
 		advise(p + i, MIB(1), MADV_DONTNEED);
 	left(NR, NR, NR);
-	grew("kept_present", NR);
 	for (i = 0; i < SIZE; i += TABLE) {
 		verify_zero(p + i, MIB(1), KIB(64));
 		verify(p + i + MIB(1), MIB(1), KIB(64), 1);
