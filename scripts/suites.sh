@@ -18,10 +18,15 @@ count() {
 	END { if (known) print ok + 0, bad + 0 }' "$1"
 }
 
-# what_failed LOG: the lines that say so, for the end of a long output.
+# what_failed LOG: the lines that say so, for the end of a long output, each with the remarks
+# that its case made before.
 what_failed() {
-	grep -hE '^(not ok|# FAILED|guest: |FAILED|error|test .* FAILED)|panicked at|: FAIL' "$1" |
-		head -n 20 | sed 's/^/    /'
+	awk '
+	function tell(line) { if (told++ < 40) print "    " line }
+	/^# FAILED/ || /^(guest: |FAILED|error|test .* FAILED)|panicked at|: FAIL/ { tell($0); next }
+	/^not ok/ { for (i = 0; i < n; i++) tell(said[i]); tell($0) }
+	/^(not )?ok/ { n = 0; next }
+	/^#/ { if (n < 8) said[n++] = $0 }' "$1"
 }
 
 # cases STATUS LOG: sets ok and bad. A suite that counts nothing is one case, and one that
