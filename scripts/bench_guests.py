@@ -66,7 +66,7 @@ class Boot:
         with open(self.rows, "w") as rows:
             for line in self.guest.stdout:
                 rows.write(line)
-                self.done += line.startswith("row ")
+                self.done += line.startswith(("row ", "latency "))
 
     def running(self):
         return self.guest.poll() is None

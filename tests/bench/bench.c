@@ -21,6 +21,7 @@
 
 static const struct row *const themes[] = {
 	zap_rows, map_rows, process_rows, loop_rows, adverse_rows, reclaim_rows, growth_rows,
+	latency_rows,
 };
 
 #define THEMES	(sizeof(themes) / sizeof(*themes))
@@ -44,6 +45,11 @@ void end(unsigned long n)
 	if (number)
 		mark(0);
 	units += n;
+}
+
+bool is_counting(void)
+{
+	return number;
 }
 
 /*
@@ -156,9 +162,11 @@ static void run(const struct row *row, unsigned int nth, unsigned int percent)
 		number = nth;
 		before = freed();
 		row->run(row, times);
-		printf("row %u %s %s %lu %s freed %ld\n", nth, row->name,
-		       row->gain == FREES ? "frees" : "nothing", units, unit,
-		       freed() - before);
+		/* Who has no marks has printed what there is to say. */
+		if (units)
+			printf("row %u %s %s %lu %s freed %ld\n", nth, row->name,
+			       row->gain == FREES ? "frees" : "nothing", units, unit,
+			       freed() - before);
 		fflush(stdout);
 		_exit(0);
 	}

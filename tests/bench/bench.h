@@ -52,11 +52,13 @@ struct row {
 
 /* Each theme is one file with one such list, ended by an empty entry. */
 extern const struct row zap_rows[], map_rows[], process_rows[], loop_rows[], adverse_rows[],
-	reclaim_rows[], growth_rows[];
+	reclaim_rows[], growth_rows[], latency_rows[];
 
 /* What is between them is counted, and is so many units of the row. */
 void begin(void);
 void end(unsigned long units);
+/* Not the first time, that is for whatever the kernel does only once. */
+bool is_counting(void);
 
 /* From the start of a PMD table on, nothing has used them; never the same twice. */
 char *fresh(size_t len);
