@@ -110,12 +110,7 @@ mod tests {
                 },
             )]),
         };
-        Report {
-            revision: String::new(),
-            kernel: String::new(),
-            rows: rows.iter().map(row).collect(),
-            programs: Vec::new(),
-        }
+        Report { rows: rows.iter().map(row).collect(), ..Report::default() }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Joins what scripts/bench has counted, and shows it.
 
 mod compare;
+mod latency;
 mod markdown;
 mod mode;
 mod pictures;
@@ -70,6 +71,7 @@ fn main() -> Result<ExitCode> {
                 revision,
                 kernel,
                 rows: raw::read(&raw, &Mode::ALL)?,
+                latency: latency::read(&raw, &Mode::ALL)?,
                 programs: programs::read(&raw)?,
             };
             fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
@@ -77,9 +79,7 @@ fn main() -> Result<ExitCode> {
             let path = out.join("report.md");
             fs::write(&path, markdown::report(&report)?)
                 .with_context(|| format!("cannot write {}", path.display()))?;
-            pictures::dots(&report, &out.join("cost.svg"))?;
-            pictures::growth(&report, &out.join("growth.svg"))?;
-            pictures::curves(&report, &out.join("programs.svg"))?;
+            pictures::write(&report, &out)?;
             let missed = targets::verdicts(&report).iter().any(|v| !v.is_met());
             Ok(ExitCode::from(u8::from(missed)))
         }

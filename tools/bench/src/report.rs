@@ -18,18 +18,21 @@ use serde::{
 };
 
 use crate::{
+    latency::Latency,
     mode::Mode,
     programs::Program, //
 };
 
 /// All of one run of the bench.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Report {
     /// Of the sources, as `git describe` has it.
     pub revision: String,
     /// Of Linux.
     pub kernel: String,
     pub rows: Vec<Row>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latency: Vec<Latency>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<Program>,
 }

@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn report(rows: Vec<Row>) -> Report {
-        Report { revision: String::new(), kernel: String::new(), rows, programs: Vec::new() }
+        Report { rows, ..Report::default() }
     }
 
     fn verdict(report: &Report, target: &str) -> Verdict {
