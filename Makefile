@@ -12,6 +12,8 @@ help:
 #: make test-long        other kernels, and the long forms of the tests: hours
 #: make test-life        mixed load on the debug kernel, 20 minutes [FOR=seconds]
 #: make bench            what it costs and what it gives: build/bench/report.md
+#: make performance      the pictures and numbers of Documentation/performance, from the report.json
+#:                       there, or from another that is then kept there [FROM=report.json]
 #: make bench-compare    the same for another revision, a verdict for each row [BASE=revision]
 #: make shell            a shell in the guest
 #: make doctor           what is there and what is missing
@@ -29,6 +31,9 @@ help:
 
 run test test-long bench doctor lint:
 	@scripts/$@
+
+performance:
+	@$$(tools/bench/build) performance Documentation/performance $(FROM:%=--from %)
 
 bench-compare:
 	@scripts/bench --base $(or $(BASE),$(error BASE= names a revision))
@@ -88,5 +93,5 @@ ifeq ($(origin KDIR),command line)
 export KDIR
 endif
 
-.PHONY: help run test test-long test-life bench bench-compare doctor lint shell kernel kunit modules modules_install clean \
+.PHONY: help run test test-long test-life bench performance bench-compare doctor lint shell kernel kunit modules modules_install clean \
 	command install-command

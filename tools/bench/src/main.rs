@@ -6,6 +6,7 @@ mod compare;
 mod latency;
 mod markdown;
 mod mode;
+mod page;
 mod pictures;
 mod programs;
 mod raw;
@@ -62,6 +63,17 @@ enum Command {
         #[arg(long, default_value_t = 0.2)]
         tolerance: f64,
     },
+    /// The page of a report that is kept: its pictures, and its numbers.
+    Performance {
+        /// With report.json and README.md.
+        folder: PathBuf,
+        /// Keep what the page needs of this report.json first.
+        #[arg(long)]
+        from: Option<PathBuf>,
+        /// Only tell what is not as report.json has it, and end with 1 if there is something.
+        #[arg(long, conflicts_with = "from")]
+        check: bool,
+    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -90,6 +102,23 @@ fn main() -> Result<ExitCode> {
             print!("{}", markdown::comparison(&changes, &alone, tolerance)?);
             let worse = changes.iter().any(|c| c.verdict(tolerance) == "worse");
             Ok(ExitCode::from(u8::from(worse)))
+        }
+        Command::Performance { folder, check: true, .. } => {
+            let stale = page::stale(&folder)?;
+            for name in &stale {
+                eprintln!(
+                    "{}: not as report.json has it: make performance",
+                    folder.join(name).display()
+                );
+            }
+            Ok(ExitCode::from(u8::from(!stale.is_empty())))
+        }
+        Command::Performance { folder, from, .. } => {
+            if let Some(from) = from {
+                page::take(&from, &folder)?;
+            }
+            page::draw(&folder)?;
+            Ok(ExitCode::SUCCESS)
         }
     }
 }
