@@ -42,10 +42,31 @@ static void check_clock(void)
 		    n, 2 * rounds);
 }
 
+static uint64_t random_number(void)
+{
+	static uint64_t dice = 1;
+
+	dice = dice * 6364136223846793005 + 1442695040888963407;
+	return dice >> 33;
+}
+
+/*
+ * A timer's interrupts are due at fixed times. If each round took as long as the last, they would
+ * come to none of the calls, or to many; so rounds differ by about what a call takes.
+ */
+static void pause_a_while(size_t len)
+{
+	unsigned long n = 1 + random_number() % (2 * PAGE + len / 4);
+
+	asm volatile("1: dec %0; jnz 1b" : "+r" (n));
+}
+
 static void timed(char *p, size_t len)
 {
-	uint64_t begin = ticks();
+	uint64_t begin;
 
+	pause_a_while(len);
+	begin = ticks();
 	advise(p, len, MADV_DONTNEED);
 	took[calls++] = ticks() - begin - reading;
 }
@@ -137,7 +158,6 @@ static void at_random(const struct row *row, unsigned long times)
 	static bool there[TABLES * TABLE / PAGE];
 	unsigned long places = TABLES * TABLE / row->step;
 	char *p = fresh(TABLES * TABLE);
-	uint64_t dice = 1;
 
 	start(times);
 	map(p, TABLES * TABLE);
@@ -147,10 +167,8 @@ static void at_random(const struct row *row, unsigned long times)
 			touch(p + i * row->step, PAGE, PAGE);
 	}
 	while (calls < times) {
-		unsigned long i;
+		unsigned long i = random_number() % places;
 
-		dice = dice * 6364136223846793005 + 1442695040888963407;
-		i = (dice >> 33) % places;
 		if (there[i])
 			timed(p + i * row->step, row->len);
 		else
