@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A function that has less of a row's instructions in each mode is not kept.
-const SHARE: f64 = 0.003;
+const SHARE: f64 = 0.005;
 const LICENSE: &str = "SPDX-License-Identifier: GPL-2.0";
 /// What is nested deeper is on one line.
 const DEPTH: usize = 4;
