@@ -2,14 +2,13 @@
 
 //! Two reports, row by row.
 
-use std::collections::BTreeSet;
-
 use crate::{
     mode::Mode,
     report::{
-        Cost,
-        Report, //
-    }, //
+        Report,
+        Row, //
+    },
+    symbols, //
 };
 
 /// One row in one mode.
@@ -46,10 +45,8 @@ pub fn changes(before: &Report, after: &Report) -> (Vec<Change>, Vec<String>) {
             alone.push(format!("{}: new", row.name));
             continue;
         };
-        for (&mode, cost) in &row.costs {
-            let (Some(was), Some(before), Some(after)) =
-                (base.cost(mode), base.each(mode), row.each(mode))
-            else {
+        for &mode in row.costs.keys() {
+            let (Some(before), Some(after)) = (base.each(mode), row.each(mode)) else {
                 continue;
             };
             changes.push(Change {
@@ -57,7 +54,7 @@ pub fn changes(before: &Report, after: &Report) -> (Vec<Change>, Vec<String>) {
                 mode,
                 before,
                 after,
-                function: greatest(was, cost),
+                function: greatest(base, row, mode),
             });
         }
     }
@@ -66,26 +63,18 @@ pub fn changes(before: &Report, after: &Report) -> (Vec<Change>, Vec<String>) {
     (changes, alone)
 }
 
-fn greatest(was: &Cost, is: &Cost) -> Option<(String, f64)> {
-    let names: BTreeSet<&String> =
-        was.counts.symbols.keys().chain(is.counts.symbols.keys()).collect();
-    let each = |cost: &Cost, name: &str| {
-        cost.counts.symbols.get(name).copied().unwrap_or(0) as f64 / cost.units as f64
-    };
-    names
-        .into_iter()
-        .map(|name| (name.clone(), each(is, name) - each(was, name)))
-        .filter(|(_, difference)| *difference != 0.0)
-        .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))
+fn greatest(was: &Row, is: &Row, mode: Mode) -> Option<(String, f64)> {
+    let difference = symbols::difference(&symbols::each(is, mode)?, &symbols::each(was, mode)?);
+    symbols::greatest(difference).into_iter().next()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::{
+        Cost,
         Counts,
-        Gain,
-        Row, //
+        Gain, //
     };
     use std::collections::BTreeMap;
 

@@ -11,6 +11,8 @@ mod pictures;
 mod programs;
 mod raw;
 mod report;
+mod split;
+mod symbols;
 mod targets;
 
 use std::{

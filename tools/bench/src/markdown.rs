@@ -11,11 +11,15 @@ use crate::{
     compare::Change,
     mode::Mode,
     report::{
-        Cost,
         Counts,
         Gain,
         Report,
         Row, //
+    },
+    split,
+    symbols::{
+        self,
+        Symbols, //
     },
     targets::verdicts,
 };
@@ -39,6 +43,7 @@ pub fn report(report: &Report) -> Result<String, fmt::Error> {
     costs(&mut out, report, Gain::Nothing, "Nothing is to be freed")?;
     costs(&mut out, report, Gain::Frees, "Tables become empty")?;
     module(&mut out, report)?;
+    split::show(&mut out, report)?;
     events(&mut out, report)?;
     functions(&mut out, report)?;
     Ok(out)
@@ -182,25 +187,20 @@ fn functions(out: &mut String, report: &Report) -> fmt::Result {
 }
 
 /// The functions with the greatest differences, and what they take of one unit.
-fn greatest(row: &Row) -> Vec<(&str, f64, f64)> {
-    let (Some(own), Some(on)) = (row.cost(Mode::Patched), row.cost(Mode::On)) else {
+fn greatest(row: &Row) -> Vec<(String, f64, f64)> {
+    let each = |mode| symbols::each(row, mode);
+    let (Some(own), Some(on)) = (each(Mode::Patched), each(Mode::On)) else {
         return Vec::new();
     };
-    let each = |cost: &Cost, name: &str| {
-        cost.counts.symbols.get(name).copied().unwrap_or(0) as f64 / cost.units as f64
-    };
-    let mut names: Vec<&str> =
-        own.counts.symbols.keys().chain(on.counts.symbols.keys()).map(String::as_str).collect();
-    names.sort_unstable();
-    names.dedup();
-    let mut all: Vec<(&str, f64, f64)> = names
+    let of = |symbols: &Symbols, name: &str| symbols.get(name).copied().unwrap_or(0.0);
+    symbols::greatest(symbols::difference(&on, &own))
         .into_iter()
-        .map(|name| (name, each(own, name), each(on, name)))
-        .filter(|(_, own, on)| own != on)
-        .collect();
-    all.sort_by(|a, b| (b.2 - b.1).abs().total_cmp(&(a.2 - a.1).abs()));
-    all.truncate(FUNCTIONS);
-    all
+        .take(FUNCTIONS)
+        .map(|(name, _)| {
+            let (own, on) = (of(&own, &name), of(&on, &name));
+            (name, own, on)
+        })
+        .collect()
 }
 
 /// What has changed between two reports, the worst first, and whether something is worse.

@@ -139,11 +139,14 @@ fn plugin(text: &str, symbols: &Symbols) -> Result<BTreeMap<u64, Counts>> {
     for line in text.lines() {
         let mut phase: Phase =
             serde_json::from_str(line).with_context(|| format!("not understood: {line}"))?;
-        let mut named = BTreeMap::new();
-        for (key, n) in &phase.counts.symbols {
-            *named.entry(symbols.name(key)).or_default() += n;
+        let counts = &mut phase.counts;
+        for by in [&mut counts.symbols, &mut counts.rcu_symbols, &mut counts.other_symbols] {
+            let mut named = BTreeMap::new();
+            for (key, n) in &*by {
+                *named.entry(symbols.name(key)).or_default() += n;
+            }
+            *by = named;
         }
-        phase.counts.symbols = named;
         phases.insert(phase.mark, phase.counts);
     }
     Ok(phases)
@@ -163,13 +166,15 @@ mod tests {
         assert_eq!(said[&3].name, "dontneed.4k.full");
         assert_eq!(said[&3].units, 100);
         let counts = plugin(
-            r#"{"mark":3,"instructions":70,"symbols":{"0xffffffffc0002010":50,"zap_pte_range":20}}"#,
+            r#"{"mark":3,"instructions":70,"symbols":{"0xffffffffc0002010":50,"zap_pte_range":20},"rcu_symbols":{"kfree":7},"other_symbols":{"0xffffffffc0001000":9}}"#,
             &symbols,
         )
         .unwrap();
         assert_eq!(counts[&3].instructions, 70);
         assert_eq!(counts[&3].symbols["ptr_shim_bar"], 50);
         assert_eq!(counts[&3].symbols["zap_pte_range"], 20);
+        assert_eq!(counts[&3].rcu_symbols["kfree"], 7);
+        assert_eq!(counts[&3].other_symbols["demo::foo"], 9);
     }
 
     #[test]

@@ -87,8 +87,13 @@ pub struct Counts {
     pub flushes: u64,
     /// Of a page table lock.
     pub longest_hold: Option<Hold>,
-    /// The program's instructions, by function.
+    /// The program's instructions, by function; those in RCU callbacks; and those of other tasks and
+    /// of kernel threads.
     pub symbols: BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rcu_symbols: BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_symbols: BTreeMap<String, u64>,
 }
 
 /// A lock was held for so many instructions.
@@ -114,7 +119,7 @@ impl Row {
     }
 
     /// A kernel thread does it.
-    fn is_background(&self) -> bool {
+    pub fn is_background(&self) -> bool {
         self.name.starts_with("module.background.")
     }
 
