@@ -3,7 +3,9 @@
 //! Joins what scripts/bench has counted, and shows it.
 
 mod compare;
+mod disassembly;
 mod latency;
+mod machine_code;
 mod markdown;
 mod mode;
 mod page;
@@ -87,6 +89,7 @@ fn main() -> Result<ExitCode> {
                 rows: raw::read(&raw, &Mode::ALL)?,
                 latency: latency::read(&raw, &Mode::ALL)?,
                 programs: programs::read(&raw)?,
+                machine_code: machine_code::read(&raw)?,
             };
             fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
             report.write(&out.join("report.json"))?;

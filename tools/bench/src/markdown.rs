@@ -9,6 +9,7 @@ use std::fmt::{
 
 use crate::{
     compare::Change,
+    machine_code,
     mode::Mode,
     report::{
         Counts,
@@ -46,6 +47,9 @@ pub fn report(report: &Report) -> Result<String, fmt::Error> {
     split::show(&mut out, report)?;
     events(&mut out, report)?;
     functions(&mut out, report)?;
+    if let Some(code) = &report.machine_code {
+        machine_code::show(&mut out, code)?;
+    }
     Ok(out)
 }
 

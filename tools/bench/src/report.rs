@@ -19,6 +19,7 @@ use serde::{
 
 use crate::{
     latency::Latency,
+    machine_code::MachineCode,
     mode::Mode,
     programs::Program, //
 };
@@ -35,6 +36,8 @@ pub struct Report {
     pub latency: Vec<Latency>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<Program>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_code: Option<MachineCode>,
 }
 
 /// One pattern of calls, on each kernel.
