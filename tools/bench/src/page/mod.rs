@@ -35,9 +35,10 @@ pub fn take(from: &Path, folder: &Path) -> Result<()> {
 
 /// Draws it all anew.
 pub fn draw(folder: &Path) -> Result<()> {
-    for name in stale(folder)? {
+    let wanted = wanted(folder)?;
+    for name in differing(folder, &wanted)? {
         let path = folder.join(&name);
-        match wanted(folder)?.get(&name) {
+        match wanted.get(&name) {
             Some(text) => write(&path, text)?,
             None => fs::remove_file(&path)
                 .with_context(|| format!("cannot remove {}", path.display()))?,
@@ -48,10 +49,16 @@ pub fn draw(folder: &Path) -> Result<()> {
 
 /// The files that are not what report.json gives.
 pub fn stale(folder: &Path) -> Result<Vec<String>> {
-    let wanted = wanted(folder)?;
-    let mut stale: Vec<String> = wanted
+    differing(folder, &wanted(folder)?)
+}
+
+/// And pictures that nobody wants.
+fn differing(folder: &Path, wanted: &BTreeMap<String, String>) -> Result<Vec<String>> {
+    let is_there =
+        |name: &str, text: &str| fs::read_to_string(folder.join(name)).is_ok_and(|t| t == text);
+    let mut differing: Vec<String> = wanted
         .iter()
-        .filter(|(name, text)| fs::read_to_string(folder.join(name)).ok().as_ref() != Some(text))
+        .filter(|(name, text)| !is_there(name, text))
         .map(|(name, _)| name.clone())
         .collect();
     for entry in
@@ -59,10 +66,10 @@ pub fn stale(folder: &Path) -> Result<Vec<String>> {
     {
         let name = entry?.file_name().to_string_lossy().into_owned();
         if name.ends_with(".svg") && !wanted.contains_key(&name) {
-            stale.push(name);
+            differing.push(name);
         }
     }
-    Ok(stale)
+    Ok(differing)
 }
 
 /// Files by name. Without a report there are no pictures, and no numbers on the page.
