@@ -61,6 +61,7 @@ const SYMBOLS: [(Part, &[&str]); 4] = [
         &[
             // All of the decision, and the unlinking at its end, which is inlined: a dozen instructions.
             "ptreclaim_zap",
+            "ptreclaim::sys::hook::zap_end",
             "ptr_shim_mm_exiting",
             // The first look of a scan, without locks: `look()` is in `step()`.
             "<ptreclaim::scan::sweep::Sweep>::step",
@@ -131,6 +132,13 @@ const SYMBOLS: [(Part, &[&str]); 4] = [
             "lruvec_stat_mod_folio",
             "mod_memcg_lruvec_state",
             "mod_node_page_state",
+            // A page for the gather's list of tables.
+            "alloc_pages_noprof",
+            "alloc_pages_mpol",
+            "__alloc_frozen_pages_noprof",
+            "get_page_from_freelist",
+            "__rmqueue_pcplist",
+            "__mod_zone_page_state",
         ],
     ),
 ];
@@ -206,8 +214,8 @@ pub fn show(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "## What it takes to free a table\n")?;
     writeln!(
         out,
-        "Instructions of one table, by function; of a zap what it has more than without any reclaim. RCU frees when a grace \
-         period is over, which is after the row in most.\n"
+        "Instructions of one table, by function; of a zap what it has more than without any reclaim: less than nothing, where \
+         later calls find no table any more. RCU frees when a grace period is over, which is after the row in most.\n"
     )?;
     write!(out, "| |")?;
     for part in Part::ALL {
