@@ -4,8 +4,9 @@
 //! `tests/host` compiles this file too.
 //!
 //! Two things are worth remembering. *When it was freed*: freeing a table that is filled again at
-//! once costs more than it gives, so within an interval it is left. And *one slot that was
-//! occupied* (a witness): if it still is, the other 511 need no look.
+//! once costs more than it gives, so within an interval it is left, and within one twice as long
+//! each time that it has come back soon. And *one slot that was occupied* (a witness): if it still
+//! is, the other 511 need no look.
 //!
 //! The word is a hint. Its tag may belong to another table, and what it says may be outdated; the
 //! worst that follows is that an empty table stays until its next zap.
@@ -39,7 +40,7 @@ impl Key {
     }
 }
 
-const TAG_BITS: u32 = 29;
+const TAG_BITS: u32 = 26;
 const SLOT_SHIFT: u32 = TAG_BITS;
 const HAS_SLOT: u64 = 1 << (SLOT_SHIFT + 9);
 const TIME_SHIFT: u32 = SLOT_SHIFT + 10;
@@ -47,6 +48,12 @@ const TIME_BITS: u32 = 23;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 const WAS_FREED: u64 = 1 << (TIME_SHIFT + TIME_BITS);
 const BY_SCAN: u64 = WAS_FREED << 1;
+const LEVEL_SHIFT: u32 = TIME_SHIFT + TIME_BITS + 2;
+const LEVEL_MASK: u64 = (1 << (64 - LEVEL_SHIFT)) - 1;
+/// log2 of the longest interval, in intervals.
+const MAX_LEVEL: u64 = 4;
+/// A table that is emptied again within four times as long as it was left has come back soon.
+const SOON: u64 = 2;
 
 /// The memory of one table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,7 +73,7 @@ pub(crate) enum Advice {
 impl Memory {
     /// From a stored word; zero is an empty one.
     #[inline]
-    pub(crate) fn from_word(word: u64) -> Self {
+    pub(crate) const fn from_word(word: u64) -> Self {
         Self(word)
     }
 
@@ -87,33 +94,57 @@ impl Memory {
         now.wrapping_sub(self.0 >> TIME_SHIFT) & TIME_MASK
     }
 
-    /// What to do with the table `key` at `now`, if tables freed less than `interval` ago are to be
-    /// left. Both in jiffies.
+    /// log2 of how many intervals the table is left.
+    #[inline]
+    fn level(self) -> u64 {
+        self.0 >> LEVEL_SHIFT & LEVEL_MASK
+    }
+
+    /// The slot of the table `key` that was occupied.
+    #[inline]
+    pub(crate) fn witness(self, key: Key) -> Option<usize> {
+        let known = self.is_of(key) && self.0 & HAS_SLOT != 0;
+        known.then_some((self.0 >> SLOT_SHIFT) as usize & 511)
+    }
+
+    /// Whether the table `key` is to be left at `now`, if tables freed less than `interval` ago are.
+    /// Both in jiffies.
+    #[inline]
+    pub(crate) fn is_left(self, key: Key, now: u64, interval: u64) -> bool {
+        self.is_of(key) && self.0 & WAS_FREED != 0 && self.age(now) < interval << self.level()
+    }
+
+    /// What to do with the table `key` at `now`: see [`is_left`](Self::is_left).
     #[inline]
     pub(crate) fn advice(self, key: Key, now: u64, interval: u64) -> Advice {
-        if !self.is_of(key) {
-            return Advice::Look;
+        if self.is_left(key, now, interval) {
+            return Advice::Leave;
         }
-        if self.0 & WAS_FREED != 0 {
-            if self.age(now) < interval {
-                return Advice::Leave;
-            }
-        }
-        if self.0 & HAS_SLOT != 0 {
-            return Advice::LookAt((self.0 >> SLOT_SHIFT) as usize & 511);
-        }
-        Advice::Look
+        self.witness(key).map_or(Advice::Look, Advice::LookAt)
     }
 
-    /// The table `key` was freed at `now`, in jiffies.
+    fn freed_at(key: Key, now: u64, level: u64) -> Self {
+        Self(key.tag() | (now & TIME_MASK) << TIME_SHIFT | WAS_FREED | level << LEVEL_SHIFT)
+    }
+
+    /// The table `key` was freed at `now`. In jiffies, as `interval`, by which it was not to be left.
     #[inline]
-    pub(crate) fn freed(key: Key, now: u64) -> Self {
-        Self(key.tag() | (now & TIME_MASK) << TIME_SHIFT | WAS_FREED)
+    pub(crate) fn freed(self, key: Key, now: u64, interval: u64) -> Self {
+        let came_back = self.is_of(key)
+            && self.0 & WAS_FREED != 0
+            && self.age(now) < interval << (self.level() + SOON);
+        let level = if came_back {
+            (self.level() + 1).min(MAX_LEVEL)
+        } else {
+            0
+        };
+        Self::freed_at(key, now, level)
     }
 
-    /// The table `key` was freed at `now` by a scan.
-    pub(crate) fn freed_by_scan(key: Key, now: u64) -> Self {
-        Self(Self::freed(key, now).0 | BY_SCAN)
+    /// The table `key` was freed at `now` by a scan, which has a patience of its own.
+    pub(crate) fn freed_by_scan(self, key: Key, now: u64) -> Self {
+        let level = if self.is_of(key) { self.level() } else { 0 };
+        Self(Self::freed_at(key, now, level).0 | BY_SCAN)
     }
 
     /// Whether a scan freed the table `key` less than `window` ago. In jiffies.
@@ -130,7 +161,7 @@ impl Memory {
     #[inline]
     pub(crate) fn occupied(self, key: Key, index: usize) -> Self {
         let kept = if self.is_of(key) {
-            self.0 & (BY_SCAN | WAS_FREED | TIME_MASK << TIME_SHIFT)
+            self.0 & (LEVEL_MASK << LEVEL_SHIFT | BY_SCAN | WAS_FREED | TIME_MASK << TIME_SHIFT)
         } else {
             0
         };

@@ -20,8 +20,7 @@ use crate::{
     },
     policy::{
         Advice,
-        Key,
-        Memory, //
+        Key, //
     },
     scan::hints,
     sys::{
@@ -49,9 +48,14 @@ pub(crate) fn set_refill_interval(jiffies: u64) {
 }
 
 #[inline(always)]
-fn keep(zapped: &ZappedTable<'_>, reason: Outcome) -> Verdict {
+fn count_kept(zapped: &ZappedTable<'_>, reason: Outcome) {
     reason.count();
     events::kept(|| event(zapped, reason));
+}
+
+#[inline(always)]
+fn keep(zapped: &ZappedTable<'_>, reason: Outcome) -> Verdict {
+    count_kept(zapped, reason);
     Verdict::Keep
 }
 
@@ -76,6 +80,35 @@ fn keep_for(zapped: &ZappedTable<'_>, pte: PteValue) -> Verdict {
     keep(zapped, pte.why_kept())
 }
 
+/// Whether that is all that there is to do: the table still has the page that was found in it the
+/// last time, or it was freed a moment ago, and the background scanner is to look at the address
+/// space anyway. Then it is counted. Called with the PTE lock held.
+#[inline(always)]
+pub(crate) fn ends_early(zapped: &ZappedTable<'_>) -> bool {
+    let key = key(zapped);
+    let known = memory::recall(key);
+    if let Some(index) = known.witness(key) {
+        if zapped.ptes().maps_page(index) {
+            count_kept(zapped, Outcome::Present);
+            return true;
+        }
+    }
+    let left = known.is_left(key, jiffies(), read_once(&REFILL_INTERVAL))
+        && matches!(zapped.zap_lock(), ZapLock::Mmap | ZapLock::Vma)
+        && zapped.stays_mapped()
+        && hints::is_hinted(zapped.address_space());
+    if left {
+        count_kept(zapped, Outcome::Refilled);
+    }
+    left
+}
+
+#[inline(always)]
+fn key(zapped: &ZappedTable<'_>) -> Key {
+    let (mm, start) = zapped.id();
+    Key::new(mm, start)
+}
+
 /// Frees the table if it can be freed; counts what became of it. Called with the PTE lock held;
 /// never sleeps, never waits for a lock.
 pub(crate) fn zap_end(zapped: ZappedTable<'_>) -> Verdict {
@@ -91,11 +124,10 @@ pub(crate) fn zap_end(zapped: ZappedTable<'_>) -> Verdict {
         return keep(&zapped, Outcome::Exiting);
     }
 
-    let (mm, start) = zapped.id();
-    let key = Key::new(mm, start);
+    let key = key(&zapped);
     let known = memory::recall(key);
-    let now = jiffies();
-    match known.advice(key, now, read_once(&REFILL_INTERVAL)) {
+    let (now, interval) = (jiffies(), read_once(&REFILL_INTERVAL));
+    match known.advice(key, now, interval) {
         Advice::Look => {}
         Advice::LookAt(index) => {
             if let Some(pte) = zapped.ptes().get(index) {
@@ -136,7 +168,7 @@ pub(crate) fn zap_end(zapped: ZappedTable<'_>) -> Verdict {
     drop(lock);
     drop(covered);
 
-    memory::remember(key, Memory::freed(key, now));
+    memory::remember(key, known.freed(key, now, interval));
     Outcome::Freed.count();
     events::freed(|| event(&zapped, Outcome::Freed));
     Verdict::Unlinked(table)

@@ -123,4 +123,4 @@ static const struct kernel_param_ops refill_ms_ops = {
 	.get = param_get_uint,
 };
 module_param_cb(refill_ms, &refill_ms_ops, &refill_ms, 0444);
-MODULE_PARM_DESC(refill_ms, "milliseconds in which a freed and refilled table is not freed again, 0 to 60000 (default 20)");
+MODULE_PARM_DESC(refill_ms, "milliseconds in which a freed and refilled table is not freed again, up to 16 times that if it keeps coming back; 0 to 60000 (default 20)");

@@ -28,6 +28,9 @@ const ACCESSED_DIRTY: u64 = 1 << 5 | 1 << 6;
 /// `_PAGE_PRESENT | _PAGE_PROTNONE`.
 const PRESENT: u64 = 1 << 0 | 1 << 8;
 
+/// `_PAGE_SPECIAL`.
+const SPECIAL: u64 = 1 << 9;
+
 /// Entries read and tested together: one cache line.
 const LINE: usize = 8;
 
@@ -215,6 +218,16 @@ impl Ptes<'_> {
         // SAFETY: By the type invariant the table is there, and callers stay within it. Volatile:
         // as `ptep_get()`, since the hardware may set bits meanwhile.
         unsafe { core::ptr::read_volatile(self.base.add(index)) }
+    }
+
+    /// Whether the entry `index` maps a page; not the zero page, whose entries are special.
+    #[inline]
+    pub(crate) fn maps_page(self, index: usize) -> bool {
+        if index >= PTRS_PER_PTE {
+            return false;
+        }
+        let value = self.load(index);
+        value & PRESENT != 0 && value & SPECIAL == 0
     }
 
     /// What they amount to; stays true as long as the lock is held.

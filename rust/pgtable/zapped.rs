@@ -158,6 +158,12 @@ impl ZappedTable<'_> {
         }
     }
 
+    /// Whether what zaps leaves the mapping as it is.
+    #[inline]
+    pub(crate) fn stays_mapped(&self) -> bool {
+        !self.has(ptr_flags::PTR_MUNMAP | ptr_flags::PTR_REAPER)
+    }
+
     /// Whether a `munmap()` or an exit is at work, and its `free_pgtables()` frees the table a moment
     /// later: no neighbour reaches into it.
     ///

@@ -15,6 +15,7 @@ use crate::sys::{
     },
     once::{
         read_once,
+        smp_mb,
         write_once, //
     },
     pressure,
@@ -23,13 +24,10 @@ use crate::sys::{
 };
 use kernel::{
     mm::Mm,
-    sync::{
-        atomic::{
-            Atomic,
-            Full,
-            Relaxed, //
-        },
-        barrier::smp_mb, //
+    sync::atomic::{
+        Atomic,
+        Full,
+        Relaxed, //
     },
 };
 
@@ -102,19 +100,20 @@ static TABLE: [Slot; SLOTS] = [const {
 /// Whether an address space found no slot.
 static OVERFLOW: Atomic<bool> = Atomic::new(false);
 
+/// Whether it is known already that there may be empty tables in `mm`. Any context.
+#[inline]
+pub(crate) fn is_hinted(mm: &Mm) -> bool {
+    // What was cleared is seen before the hint is taken: pairs with `MmSlot::take_hint`.
+    smp_mb();
+    TABLE
+        .get(home(mm))
+        .is_some_and(|slot| slot.mm.is_hinted_at(mm) && read_once(&slot.announced) == jiffies())
+}
+
 /// There may be empty tables in `mm`. Any context; most of the time it is known already.
 #[inline]
 pub(crate) fn hint(mm: &Mm) {
-    let first = home(mm);
-    // What was cleared is seen before the hint is taken: pairs with `MmSlot::take_hint`.
-    smp_mb();
-    if TABLE
-        .get(first)
-        .is_some_and(|slot| slot.mm.is_hinted_at(mm) && read_once(&slot.announced) == jiffies())
-    {
-        return;
-    }
-    if !find_room(mm, first) {
+    if !is_hinted(mm) && !find_room(mm, home(mm)) {
         overflow();
     }
 }

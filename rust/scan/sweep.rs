@@ -31,10 +31,7 @@ use crate::{
         PTRS_PER_PMD,
         PUD_SIZE, //
     },
-    policy::{
-        Key,
-        Memory, //
-    },
+    policy::Key,
     scan::{
         bits::Bits,
         found::{
@@ -431,10 +428,8 @@ impl<'m> Sweep<'m> {
             };
             batch.add(unlinked);
             events::freed(|| Table(self.mm, addr, how.name()));
-            memory::remember(
-                self.key(addr),
-                Memory::freed_by_scan(self.key(addr), self.now),
-            );
+            let key = self.key(addr);
+            memory::remember(key, memory::recall(key).freed_by_scan(key, self.now));
         }
         let flushed = batch.flush();
         drop(slot);

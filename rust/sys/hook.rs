@@ -95,6 +95,30 @@ unsafe extern "C" fn ptreclaim_zap(
 ) -> pmd_t {
     // SAFETY: By the contract above, which is that of `new`, for the time of this call.
     let zapped = unsafe { ZappedTable::new(vma, pmd, pte, start..end, details, empty) };
+    if reclaim::ends_early(&zapped) {
+        return pmd_t::default();
+    }
+    // SAFETY: By the contract above.
+    unsafe { zap_end(vma, pmd, pte, start, end, details, empty) }
+}
+
+/// The rest of it. Out of line, and with a table of its own, so that the above has all in registers.
+///
+/// # Safety
+///
+/// As [`ptreclaim_zap`].
+#[inline(never)]
+unsafe extern "C" fn zap_end(
+    vma: *mut vm_area_struct,
+    pmd: *mut pmd_t,
+    pte: *mut pte_t,
+    start: c_ulong,
+    end: c_ulong,
+    details: *const zap_details,
+    empty: bool,
+) -> pmd_t {
+    // SAFETY: By the contract above, which is that of `new`, for the time of this call.
+    let zapped = unsafe { ZappedTable::new(vma, pmd, pte, start..end, details, empty) };
     match reclaim::zap_end(zapped) {
         Verdict::Keep => pmd_t::default(),
         Verdict::Unlinked(table) => table.into_pmdval(),

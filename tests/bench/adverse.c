@@ -66,7 +66,10 @@ static void alternating(const struct row *row, unsigned long times)
 	(void)row;
 }
 
-/* The same in many tables in turn, so that each has been empty for a while. */
+/*
+ * The same in many tables in turn, so that each has been empty for a while. So often that it does
+ * not matter what is freed in the beginning.
+ */
 static void in_turn(const struct row *row, unsigned long times)
 {
 	char *p = fresh(256 * TABLE);
@@ -89,8 +92,8 @@ const struct row adverse_rows[] = {
 	{ "adverse.last_page_stays", NOTHING, far_page, 2000, .len = 0 },
 	{ "adverse.random.512_pages", NOTHING, at_random, 5000, .step = 512 },
 	{ "adverse.random.16_pages", NOTHING, at_random, 5000, .step = 16 },
-	{ "adverse.random.2_pages", FREES, at_random, 5000, .step = 2 },
+	{ "adverse.random.2_pages", FREES, at_random, 20000, .step = 2 },
 	{ "adverse.alternating", FREES, alternating, 5000, .unit = "cycle" },
-	{ "adverse.in_turn", FREES, in_turn, 5120, .unit = "cycle" },
+	{ "adverse.in_turn", FREES, in_turn, 51200, .unit = "cycle" },
 	{ }
 };

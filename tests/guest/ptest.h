@@ -122,6 +122,7 @@ long read_number(const char *path, const char *key);
 void write_text(const char *path, const char *text);
 void nap(unsigned int ms);
 long refill_ms(void);
+void nap_refills(void);
 double now(void);
 void pin(int cpu);
 void thp(bool on);

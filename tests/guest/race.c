@@ -61,7 +61,7 @@ static void all_freed(size_t tables, bool one_vma)
 	    (mode == MODE_BUILTIN && !one_vma))
 		return;
 	thp(false);
-	nap(2 * refill_ms());
+	nap_refills();
 	for (i = 0; i < tables; i++) {
 		advise(area + i * TABLE, TABLE, MADV_DONTNEED);
 		if (mode == MODE_MODULE)
@@ -395,7 +395,7 @@ static void pmd_lock_taken(void)
 	if (mode != MODE_MODULE)
 		return;
 	/* The tables of the other thread, which it may have filled again at once. */
-	nap(2 * refill_ms());
+	nap_refills();
 	for (i = 0; i < BLOCKS; i++) {
 		char *p = area + i * GIB + SPLIT * TABLE;
 

@@ -199,16 +199,18 @@ fn what_does_not_come_back_is_freed_at_once_again() {
     }
 }
 
+const UNKNOWN: Memory = Memory::from_word(0);
+
 #[test]
 fn a_table_counts_as_come_back_once() {
     let key = Key::new(64, TABLE);
-    let memory = Memory::freed_by_scan(key, 1000);
+    let memory = UNKNOWN.freed_by_scan(key, 1000);
     assert!(memory.is_back(key, 1000 + AGE, 4 * AGE));
     assert!(!memory.is_back(key, 1000 + 4 * AGE, 4 * AGE));
     assert!(!memory.is_back(Key::new(64, 2 * TABLE), 1000, 4 * AGE));
     assert!(!memory.counted().is_back(key, 1000, 4 * AGE));
     // A zap's own free is none of a scan's.
-    assert!(!Memory::freed(key, 1000).is_back(key, 1000, 4 * AGE));
+    assert!(!UNKNOWN.freed(key, 1000, 20).is_back(key, 1000, 4 * AGE));
     // What a zap learns of the table later does not change that.
     assert!(memory.occupied(key, 7).is_back(key, 1000, 4 * AGE));
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use std::collections::HashMap;
 
 const TABLE: usize = 2 << 20;
+const UNKNOWN: Memory = Memory::from_word(0);
 
 fn keys() -> impl Strategy<Value = Key> {
     (any::<u64>(), 0usize..1 << 26).prop_map(|(mm, table)| Key::new(mm, table * TABLE))
@@ -27,19 +28,45 @@ fn neighbouring_tables_of_one_mm_do_not_share_a_word() {
     assert!(used.iter().all(|n| *n < 20), "a word is used too often");
 }
 
-#[test]
-fn any_loop_costs_one_free_per_interval() {
-    // Touch and zap once per jiffy for ten intervals, as `reclaim.rs` acts on the advice.
-    let (key, interval) = (Key::new(64, TABLE), 25);
-    let mut memory = Memory::from_word(0);
-    let mut freed = 0;
-    for now in 1_000_000..1_000_000 + 10 * interval {
+/// Touch and zap every so many jiffies, as `reclaim.rs` acts on the advice: when it is freed, in
+/// intervals.
+fn frees(every: usize, intervals: u64) -> Vec<u64> {
+    let (key, interval, begin) = (Key::new(64, TABLE), 25, 1_000_000);
+    let mut memory = UNKNOWN;
+    let mut freed = Vec::new();
+    for now in (begin..begin + intervals * interval).step_by(every) {
         if memory.advice(key, now, interval) != Advice::Leave {
-            memory = Memory::freed(key, now);
-            freed += 1;
+            memory = memory.freed(key, now, interval);
+            freed.push((now - begin) / interval);
         }
     }
-    assert_eq!(freed, 10);
+    freed
+}
+
+#[test]
+fn what_a_loop_costs_grows_rarer() {
+    // Each time it is left for twice as long, up to 16 intervals.
+    assert_eq!(frees(1, 80), [0, 1, 3, 7, 15, 31, 47, 63, 79]);
+}
+
+#[test]
+fn who_comes_back_late_is_not_left_for_longer() {
+    // Five intervals: always freed at once.
+    assert_eq!(frees(125, 50), [0, 5, 10, 15, 20, 25, 30, 35, 40, 45]);
+}
+
+#[test]
+fn leaving_for_longer_is_forgotten() {
+    let (key, interval) = (Key::new(64, TABLE), 25);
+    let mut memory = UNKNOWN.freed(key, 1000, interval).freed(key, 1025, interval);
+    assert_eq!(memory.advice(key, 1025 + 49, interval), Advice::Leave);
+    memory = memory.occupied(key, 3);
+    assert_eq!(memory.advice(key, 1025 + 49, interval), Advice::Leave, "a witness changes that");
+    memory = memory.freed_by_scan(key, 1100);
+    assert_eq!(memory.advice(key, 1100 + 49, interval), Advice::Leave, "a scan changes that");
+    memory = memory.freed(key, 1100 + 200, interval);
+    assert_eq!(memory.advice(key, 1300 + 24, interval), Advice::Leave);
+    assert_eq!(memory.advice(key, 1300 + 25, interval), Advice::Look);
 }
 
 proptest! {
@@ -63,7 +90,7 @@ proptest! {
     fn a_freed_table_is_left_for_the_interval(
         key in keys(), freed in any::<u64>(), age in 0u64..100_000, interval in 0u64..60_000,
     ) {
-        let memory = Memory::freed(key, freed);
+        let memory = UNKNOWN.freed(key, freed, interval);
         let advice = memory.advice(key, freed.wrapping_add(age), interval);
         prop_assert_eq!(advice == Advice::Leave, age < interval);
     }
@@ -80,7 +107,7 @@ proptest! {
     fn a_witness_does_not_hide_when_it_was_freed(
         key in keys(), index in 0usize..512, now in any::<u64>(), interval in 1u64..60_000,
     ) {
-        let memory = Memory::freed(key, now).occupied(key, index);
+        let memory = UNKNOWN.freed(key, now, interval).occupied(key, index);
         prop_assert_eq!(memory.advice(key, now, interval), Advice::Leave);
         prop_assert_eq!(memory.advice(key, now.wrapping_add(interval), interval),
                         Advice::LookAt(index));
@@ -91,7 +118,7 @@ proptest! {
         a in keys(), b in keys(), index in 0usize..512, now in any::<u64>(),
     ) {
         prop_assume!(a != b);
-        let memory = Memory::freed(a, now).occupied(a, index);
+        let memory = UNKNOWN.freed(a, now, 20).occupied(a, index);
         // Tags may collide, but not once in the runs of this test.
         prop_assert_eq!(memory.advice(b, now, 60_000), Advice::Look);
         // And what is remembered for b afterwards has nothing of a.
@@ -103,7 +130,8 @@ proptest! {
         prop_assert_eq!(Memory::from_word(word).word(), word);
     }
 
-    /// Against the obvious model: a map without bounds from table to what happened last.
+    /// Against the obvious model: a map without bounds from table to what happened last, where
+    /// nobody comes back soon.
     #[test]
     fn agrees_with_a_map(ops in prop::collection::vec((0usize..8, 0u8..3, 0u64..40), 1..200)) {
         let mut now = 1u64 << 40;
@@ -123,7 +151,7 @@ proptest! {
             prop_assert_eq!(Memory::from_word(*word).advice(key, now, interval), expected);
             match op {
                 0 => {
-                    *word = Memory::freed(key, now).word();
+                    *word = UNKNOWN.freed(key, now, interval).word();
                     (*freed, *slot) = (Some(now), None);
                 }
                 1 => {
