@@ -11,6 +11,7 @@ use crate::{
     compare::Change,
     machine_code,
     mode::Mode,
+    page::tables,
     report::{
         Counts,
         Gain,
@@ -45,6 +46,7 @@ pub fn report(report: &Report) -> Result<String, fmt::Error> {
     costs(&mut out, report, Gain::Frees, "Tables become empty")?;
     module(&mut out, report)?;
     split::show(&mut out, report)?;
+    latency(&mut out, report)?;
     events(&mut out, report)?;
     functions(&mut out, report)?;
     if let Some(code) = &report.machine_code {
@@ -123,6 +125,14 @@ fn module(out: &mut String, report: &Report) -> fmt::Result {
         writeln!(out, "| {} | {} |", row.name, instructions(row.each(Mode::On)))?;
     }
     writeln!(out)
+}
+
+/// Of each call by itself: unpatched, and with the module.
+fn latency(out: &mut String, report: &Report) -> fmt::Result {
+    if report.latency.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "## How long one call takes\n\n{}", tables::latency(report))
 }
 
 type Event = (&'static str, fn(&Counts) -> u64);

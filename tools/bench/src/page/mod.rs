@@ -6,7 +6,7 @@
 mod blocks;
 mod keep;
 mod summary;
-mod tables;
+pub mod tables;
 
 use std::{
     collections::BTreeMap,
