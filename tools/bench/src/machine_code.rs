@@ -199,6 +199,17 @@ fn compared(module: &Object, tight: &Object) -> MachineCode {
     MachineCode { paths: PATHS.map(path).into() }
 }
 
+impl HotPath {
+    /// What is wrong with a hot path, if anything is.
+    pub fn fault(&self) -> Option<String> {
+        if self.module.is_empty() {
+            return Some("there is no such function any more".to_owned());
+        }
+        let panic = self.panics.first()?;
+        Some(format!("it may panic: {}, by {}", panic.way.join(" → "), panic.how.join(", ")))
+    }
+}
+
 /// The section of the report.
 pub fn show(out: &mut String, code: &MachineCode) -> fmt::Result {
     writeln!(out, "## Machine code\n")?;

@@ -3,6 +3,7 @@
 //! Joins what scripts/bench has counted, and shows it.
 
 mod compare;
+mod costs;
 mod disassembly;
 mod latency;
 mod machine_code;
@@ -78,6 +79,18 @@ enum Command {
         #[arg(long, conflicts_with = "from")]
         check: bool,
     },
+    /// The counts of stock, patched and on against those expected, as the test suites print it; ends
+    /// with 1 if one is not as expected.
+    Costs {
+        raw: PathBuf,
+        expected: PathBuf,
+        /// Who compiled it; counts of others are not compared.
+        #[arg(long)]
+        compilers: String,
+        /// Write down what was counted instead.
+        #[arg(long)]
+        accept: bool,
+    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -124,6 +137,11 @@ fn main() -> Result<ExitCode> {
             }
             page::draw(&folder)?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Costs { raw, expected, compilers, accept } => {
+            let counted = raw::read(&raw, &[Mode::Stock, Mode::Patched, Mode::On])?;
+            let code = machine_code::read(&raw)?.context("there is no machine code")?;
+            costs::run(&expected, &counted, &code, &compilers, accept)
         }
     }
 }
