@@ -2,7 +2,10 @@
 
 //! What is kept of a report for good: without what no picture, no table and no comparison shows.
 
-use std::collections::BTreeSet;
+use std::collections::{
+    BTreeMap,
+    BTreeSet, //
+};
 
 use anyhow::Result;
 use serde_json::Value;
@@ -14,13 +17,15 @@ use crate::{
         SYSTEM, //
     },
     report::{
+        Cost,
+        Counts,
         Report,
         Row, //
     }, //
 };
 
-/// A function that has less of a row's instructions in each mode is not kept.
-const SHARE: f64 = 0.005;
+/// Of a row's instructions. A function that has less of them in each mode is not kept.
+const SHARE: f64 = 0.01;
 const LICENSE: &str = "SPDX-License-Identifier: GPL-2.0";
 /// What is nested deeper is on one line.
 const DEPTH: usize = 4;
@@ -31,19 +36,23 @@ pub fn trimmed(mut report: Report) -> Report {
     report
 }
 
+/// Instructions by function, of whoever it is.
+type Of = fn(&mut Counts) -> &mut BTreeMap<String, u64>;
+
 /// The same of all modes, or a comparison would take what is missing in one for a difference.
 fn functions(row: &mut Row) {
-    let kept: BTreeSet<String> = row
-        .costs
-        .values()
-        .flat_map(|cost| {
-            let least = cost.counts.instructions as f64 * SHARE;
-            cost.counts.symbols.iter().filter(move |(_, n)| **n as f64 >= least)
-        })
-        .map(|(name, _)| name.clone())
-        .collect();
-    for cost in row.costs.values_mut() {
-        cost.counts.symbols.retain(|name, _| kept.contains(name));
+    let of: [Of; 3] = [|c| &mut c.symbols, |c| &mut c.rcu_symbols, |c| &mut c.other_symbols];
+    for symbols in of {
+        let mut kept = BTreeSet::new();
+        for Cost { counts, .. } in row.costs.values_mut() {
+            let all = counts.instructions + counts.rcu + counts.other_tasks + counts.kernel_threads;
+            let least = all as f64 * SHARE;
+            let many = symbols(counts).iter().filter(|(_, n)| **n as f64 >= least);
+            kept.extend(many.map(|(name, _)| name.clone()));
+        }
+        for cost in row.costs.values_mut() {
+            symbols(&mut cost.counts).retain(|name, _| kept.contains(name));
+        }
     }
 }
 
@@ -118,13 +127,8 @@ mod tests {
             Footprint,
             Run, //
         },
-        report::{
-            Cost,
-            Counts,
-            Gain, //
-        }, //
+        report::Gain, //
     };
-    use std::collections::BTreeMap;
 
     fn program(name: &str, kb: &[u64]) -> Program {
         let moment = |(n, kb): (usize, &u64)| Moment {
@@ -166,6 +170,7 @@ mod tests {
                     ("rare".to_owned(), 1),
                     ("zap".to_owned(), 900),
                 ]),
+                other_symbols: BTreeMap::from([("scan".to_owned(), look), ("tick".to_owned(), 1)]),
                 ..Counts::default()
             },
         };
@@ -179,6 +184,8 @@ mod tests {
         for mode in [Mode::Patched, Mode::On] {
             let names: Vec<&String> = report.rows[0].costs[&mode].counts.symbols.keys().collect();
             assert_eq!(names, ["look", "zap"]);
+            let names = &report.rows[0].costs[&mode].counts.other_symbols;
+            assert!(names.contains_key("scan") && !names.contains_key("tick"));
         }
     }
 
