@@ -2,6 +2,7 @@
 
 //! Joins what scripts/bench has counted, and shows it.
 
+mod batches;
 mod compare;
 mod costs;
 mod disassembly;
