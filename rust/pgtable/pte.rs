@@ -110,6 +110,39 @@ pub(super) unsafe fn is_live(base: *const u64) -> bool {
     value & PRESENT != 0 && !is_zero_page(value)
 }
 
+/// What `found` makes of the first entry with an index of `range` that it makes something of. It is
+/// asked about entries that are not none, and only about these where eight can be read together: the
+/// test of one costs more than its load.
+///
+/// # Safety
+///
+/// As [`contents`]; `range` must be within the table.
+#[inline(always)]
+unsafe fn find<T>(
+    base: *const u64,
+    range: Range<usize>,
+    found: impl Fn(usize, u64) -> Option<T>,
+) -> Option<T> {
+    // SAFETY: By the safety contract. Volatile: as `ptep_get_lockless()`, since the hardware may set
+    // bits meanwhile.
+    let load = |index: usize| unsafe { core::ptr::read_volatile(base.wrapping_add(index)) };
+    let mut index = range.start;
+    while index < range.end {
+        if index % LINE == 0 && index + LINE <= range.end {
+            let any = (0..LINE).fold(0, |any, i| any | load(index + i));
+            if any & !ACCESSED_DIRTY == 0 {
+                index += LINE;
+                continue;
+            }
+        }
+        if let Some(found) = found(index, load(index)) {
+            return Some(found);
+        }
+        index += 1;
+    }
+    None
+}
+
 /// Whether the entries for the addresses of `range` are none, all in the table at `base`.
 ///
 /// # Safety
@@ -118,10 +151,10 @@ pub(super) unsafe fn is_live(base: *const u64) -> bool {
 pub(super) unsafe fn all_none(base: *const u64, range: Range<usize>) -> bool {
     let first = range.start / PAGE_SIZE % PTRS_PER_PTE;
     let last = range.end.wrapping_sub(1) / PAGE_SIZE % PTRS_PER_PTE;
-    // SAFETY: As above. The last entry first: then the first one, where a live table ends it.
-    let none =
-        |index: usize| unsafe { core::ptr::read_volatile(base.add(index)) } & !ACCESSED_DIRTY == 0;
-    none(last) && (first..last).all(none)
+    let used = |_, value: u64| (value & !ACCESSED_DIRTY != 0).then_some(());
+    // The last entry first, then the first one: in a live table one of them ends it.
+    // SAFETY: As above; both are within the table.
+    unsafe { find(base, last..last + 1, used).is_none() && find(base, first..last, used).is_none() }
 }
 
 /// How many entries of the table at `base` are not none.
@@ -254,22 +287,11 @@ impl Ptes<'_> {
     /// The first entry in `range` that is not none, and its index.
     pub(crate) fn find_occupied(self, range: Range<usize>) -> Option<(usize, PteValue)> {
         let end = range.end.min(searched());
-        let mut index = range.start;
-        while index < end {
-            // A whole line at once where that is possible: the test of one entry costs more than
-            // its load.
-            if index % LINE == 0 && index + LINE <= end {
-                let any = (0..LINE).fold(0, |any, i| any | self.load(index + i));
-                if any & !ACCESSED_DIRTY == 0 {
-                    index += LINE;
-                    continue;
-                }
-            }
-            if let Some(pte) = self.get(index) {
-                return Some((index, pte));
-            }
-            index += 1;
+        // SAFETY: By the type invariant; the range ends within the table.
+        unsafe {
+            find(self.base, range.start..end, |index, value| {
+                Some((index, PteValue::new(value)?))
+            })
         }
-        None
     }
 }

@@ -152,7 +152,9 @@ fn find_room(mm: &Mm, first: usize) -> bool {
         };
         match slot.mm.offer(mm) {
             Offered::Known => {
-                slot.announce(mm);
+                if read_once(&slot.announced) != jiffies() {
+                    slot.announce(mm);
+                }
                 return true;
             }
             Offered::New => {
