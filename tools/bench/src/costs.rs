@@ -94,7 +94,7 @@ struct Count {
 struct Expected {
     license: String,
     /// Who compiled what was counted.
-    compilers: String,
+    built: String,
     rows: BTreeMap<String, BTreeMap<Part, Count>>,
 }
 
@@ -111,7 +111,7 @@ impl Expected {
     }
 
     /// The same rows, as counted now.
-    fn accept(&self, counted: &[Row], compilers: &str) -> Result<Self> {
+    fn accept(&self, counted: &[Row], built: &str) -> Result<Self> {
         let mut rows = BTreeMap::new();
         for name in self.rows.keys() {
             let row = find(counted, name).with_context(|| format!("{name} was not counted"))?;
@@ -123,7 +123,7 @@ impl Expected {
             }
             rows.insert(name.clone(), parts);
         }
-        Ok(Self { license: self.license.clone(), compilers: compilers.to_owned(), rows })
+        Ok(Self { license: self.license.clone(), built: built.to_owned(), rows })
     }
 }
 
@@ -274,23 +274,20 @@ pub fn run(
     path: &Path,
     counted: &[Row],
     code: &MachineCode,
-    compilers: &str,
+    built: &str,
     accept: bool,
 ) -> Result<ExitCode> {
     let expected = Expected::read(path)?;
     if accept {
-        let accepted = expected.accept(counted, compilers)?;
+        let accepted = expected.accept(counted, built)?;
         accepted.write(path)?;
         println!("{} has the new counts", path.display());
         return Ok(ExitCode::SUCCESS);
     }
     let mut cases = cases(&expected, counted);
-    if compilers != expected.compilers {
-        // Others make other code of the same source.
-        println!(
-            "# counts are not compared: compiled by {compilers}, expected {}",
-            expected.compilers
-        );
+    if built != expected.built {
+        // Other code is made of the same source, or of another one.
+        println!("# counts are not compared: they are of {}, and this is {built}", expected.built);
         cases.clear();
     }
     let (text, failed) = show(&cases, code)?;

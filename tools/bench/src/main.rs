@@ -85,9 +85,9 @@ enum Command {
     Costs {
         raw: PathBuf,
         expected: PathBuf,
-        /// Who compiled it; counts of others are not compared.
+        /// Which kernel, by which compilers; counts of others are not compared.
         #[arg(long)]
-        compilers: String,
+        built: String,
         /// Write down what was counted instead.
         #[arg(long)]
         accept: bool,
@@ -139,10 +139,10 @@ fn main() -> Result<ExitCode> {
             page::draw(&folder)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Costs { raw, expected, compilers, accept } => {
+        Command::Costs { raw, expected, built, accept } => {
             let counted = raw::read(&raw, &[Mode::Stock, Mode::Patched, Mode::On])?;
             let code = machine_code::read(&raw)?.context("there is no machine code")?;
-            costs::run(&expected, &counted, &code, &compilers, accept)
+            costs::run(&expected, &counted, &code, &built, accept)
         }
     }
 }
