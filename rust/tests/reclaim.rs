@@ -139,6 +139,23 @@ mod tests {
     }
 
     #[test]
+    fn a_zero_page_is_no_page_that_keeps_it() -> Result {
+        let map = Mapping::new(1)?;
+        map.put(0, 9, 1)?;
+        // Read, and never written to.
+        assert_eq!(map.get(0, 7)?, 0);
+        let verdict = map.zapped(0, 0, 1, VMA_LOCKED, |zapped| {
+            assert!(zapped.ptes().maps_page(9));
+            assert!(zapped.ptes().get(7).is_some_and(|pte| pte.is_zero_page()));
+            assert!(!zapped.ptes().maps_page(7));
+            assert!(!zapped.ptes().maps_page(8));
+            Verdict::Keep
+        })?;
+        assert!(verdict == "keep");
+        Ok(())
+    }
+
+    #[test]
     fn the_lock_decides() -> Result {
         let map = Mapping::new(1)?;
         map.make_empty(0)?;
