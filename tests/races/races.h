@@ -83,6 +83,9 @@ void until_standing(struct actor *actor);
 /* Until it has ended; false if it waits for a lock, as far as the host can see,
  * while the other one stands there and answers interrupts. */
 bool ends_beside(struct actor *actor);
+/* The same where it must not wait for a lock. What it waits for is an answer of another
+ * CPU, which on a busy host is late. */
+bool goes_beside(struct actor *actor);
 
 /* races.c: who comes by himself, and when. */
 void pin_kthread(const char *name, int cpu);

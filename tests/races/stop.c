@@ -40,7 +40,7 @@ static const char *const names[] = {
 	"exit_mmap", "folio_migrate_flags", "try_grab_folio_fast",
 	"pte_free_defer", "tlb_finish_mmu", "ptr_shim_vma_meets",
 	"do_swap_page", "do_exit", "tlb_remove_table_sync_one",
-	"flush_tlb_before_set_pmd", "queued_spin_lock_slowpath",
+	"arch_flush_tlb_before_set_pmd", "queued_spin_lock_slowpath",
 	"native_queued_spin_lock_slowpath", "smp_call_function_many_cond",
 };
 
@@ -314,9 +314,19 @@ bool ends_beside(struct actor *actor)
 	return true;
 }
 
-void meet(const struct meeting *m)
+bool goes_beside(struct actor *actor)
 {
 	double start = now();
+	bool ended;
+
+	do {
+		ended = ends_beside(actor);
+	} while (!ended && now() - start < COMES_S);
+	return ended;
+}
+
+void meet(const struct meeting *m)
+{
 	bool ended;
 
 	stop_at(STANDING, m->place, m->any, m->in_table);
@@ -326,9 +336,7 @@ void meet(const struct meeting *m)
 		m->start();
 	until_standing(m->first ? &standing_one : NULL);
 	begin(&one_beside, m->beside);
-	do {
-		ended = ends_beside(&one_beside);
-	} while (!ended && m->conduct == GOES && now() - start < COMES_S);
+	ended = m->conduct == GOES ? goes_beside(&one_beside) : ends_beside(&one_beside);
 	CHECK(ended || m->conduct != GOES,
 	      "held up by the one who stands at %s", m->place);
 	CHECK(!ended || m->conduct != WAITS,

@@ -81,9 +81,9 @@ static bool old_page_read(bool huge, void (*fill_pmd)(void), bool *held_up)
 	begin(&standing_one, zap);
 	until_standing(&standing_one);
 	if (without_shim)
-		leave_out(BESIDE, "flush_tlb_before_set_pmd");
+		leave_out(BESIDE, "arch_flush_tlb_before_set_pmd");
 	begin(&one_beside, fill_pmd);
-	*held_up = !ends_beside(&one_beside);
+	*held_up = !goes_beside(&one_beside);
 	if (!*held_up) {
 		/* The reader has all the time to see what it must not. */
 		so_far = after;
