@@ -76,6 +76,27 @@ class Boot:
         self.guest.wait()
 
 
+class Beside:
+    """Another command, at work meanwhile. Guests that are counted do not mind: an instruction is an instruction."""
+
+    def __init__(self, *command):
+        self.said = ""
+        self.command = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.command.stderr:
+            self.said = line.strip()
+
+    def running(self):
+        return self.command.poll() is None
+
+    def stop(self):
+        self.command.terminate()
+        self.command.wait()
+
+
 def at_once():
     available = int(re.search(r"MemAvailable: +(\d+)", Path("/proc/meminfo").read_text())[1])
     return max(1, min(os.cpu_count(), available // (NEEDED_GIB << 20)))
@@ -87,10 +108,12 @@ class Progress:
     def __init__(self, total):
         self.total, self.begin, self.next = total, time.monotonic(), 20
 
-    def show(self, boots, waiting):
+    def show(self, boots, waiting, beside):
         took = time.monotonic() - self.begin
         words = [f"{boot.mode} {boot.done} of {self.total}" for boot in boots if boot.running()]
-        line = f"counting: {', '.join(words)}" + (f"; then {', '.join(waiting)}" if waiting else "")
+        line = f"counting: {', '.join(words)}" if words else "counted"
+        line += f"; then {', '.join(waiting)}" if waiting else ""
+        line += f"; {beside.said}" if beside and beside.running() else ""
         line += f"  [{int(took) // 60}:{int(took) % 60:02}]"
         if sys.stderr.isatty():
             sys.stderr.write(f"\r\033[K{line}")
@@ -100,26 +123,30 @@ class Progress:
             self.next = took + 20
 
 
-def count(modes, command, raw, options, most=None):
-    """Boots all modes, as many at once as there is room for, and no more than MOST."""
+def count(modes, command, raw, options, most=None, beside=None):
+    """Boots all modes, as many at once as there is room for, and no more than MOST. BESIDE: a command that is to be
+    run meanwhile."""
     # Nothing of an earlier run is to be in the report.
     shutil.rmtree(raw, ignore_errors=True)
     raw.mkdir(parents=True)
     total = len(output(*command, "--list").splitlines())
     progress, boots, waiting = Progress(total), [], list(modes)
+    beside = beside and Beside(*beside)
     try:
-        while waiting or any(boot.running() for boot in boots):
+        while waiting or any(job.running() for job in [*boots, *filter(None, [beside])]):
             if waiting and sum(boot.running() for boot in boots) < min(at_once(), most or len(MODES)):
                 mode = waiting.pop(0)
                 boots.append(Boot(mode, command, raw, options.get(mode, ())))
             for boot in boots:
                 if not boot.running() and boot.guest.returncode:
                     sys.exit(f"{PROGRAM}: the guest of mode {boot.mode} ended with {boot.guest.returncode}")
-            progress.show(boots, waiting)
+            progress.show(boots, waiting, beside)
             time.sleep(0.5)
+        if beside and beside.command.returncode:
+            say(beside.said)
     finally:
-        for boot in boots:
-            boot.stop()
-            boot.reader.join()
+        for job in [*boots, *filter(None, [beside])]:
+            job.stop()
+            job.reader.join()
         if sys.stderr.isatty():
             sys.stderr.write("\r\033[K")

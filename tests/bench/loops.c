@@ -117,17 +117,17 @@ static void touch_and_give_back(const struct row *row, unsigned long times)
 const struct row loop_rows[] = {
 	{ "loop.tlb_flush.anon", FREES, anon, 5000, .threads = 1, .unit = "cycle" },
 	{ "loop.tlb_flush.file", FREES, file, 5000, .threads = 1, .unit = "cycle" },
-	{ "loop.tlb_flush.anon.4_threads", FREES, anon, 2000, .threads = 4, .unit = "cycle" },
-	{ "loop.tlb_flush.file.4_threads", FREES, file, 2000, .threads = 4, .unit = "cycle" },
+	{ "loop.tlb_flush.anon.4_threads", FREES, anon, 1000, .threads = 4, .unit = "cycle" },
+	{ "loop.tlb_flush.file.4_threads", FREES, file, 1000, .threads = 4, .unit = "cycle" },
 	{ "loop.tlb_flush.beside_page", NOTHING, anon, 5000, .step = 1, .threads = 1,
 	  .unit = "cycle" },
-	{ "loop.tlb_flush.beside_page.4_threads", NOTHING, anon, 2000, .step = 1,
+	{ "loop.tlb_flush.beside_page.4_threads", NOTHING, anon, 1000, .step = 1,
 	  .threads = 4, .unit = "cycle" },
-	{ "loop.touch_dontneed.64k", FREES, touch_and_give_back, 1000, .len = KIB(64),
+	{ "loop.touch_dontneed.64k", FREES, touch_and_give_back, 400, .len = KIB(64),
 	  .unit = "cycle" },
-	{ "loop.touch_dontneed.1m", FREES, touch_and_give_back, 100, .len = MIB(1),
+	{ "loop.touch_dontneed.1m", FREES, touch_and_give_back, 40, .len = MIB(1),
 	  .unit = "cycle" },
-	{ "loop.mmap_munmap.64k", NOTHING, map_touch_unmap, 1000, .len = KIB(64),
+	{ "loop.mmap_munmap.64k", NOTHING, map_touch_unmap, 400, .len = KIB(64),
 	  .unit = "cycle" },
 	{ }
 };

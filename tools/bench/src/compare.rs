@@ -15,7 +15,7 @@ use crate::{
 pub struct Change {
     pub row: String,
     pub mode: Mode,
-    /// Instructions of one unit.
+    /// Instructions of one unit, without what is done in batches.
     pub before: f64,
     pub after: f64,
     /// The function with the greatest difference, and that, of one unit.
@@ -46,7 +46,7 @@ pub fn changes(before: &Report, after: &Report) -> (Vec<Change>, Vec<String>) {
             continue;
         };
         for &mode in row.costs.keys() {
-            let (Some(before), Some(after)) = (base.each(mode), row.each(mode)) else {
+            let (Some(before), Some(after)) = (base.steady(mode), row.steady(mode)) else {
                 continue;
             };
             changes.push(Change {

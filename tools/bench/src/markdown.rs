@@ -38,7 +38,7 @@ pub fn report(report: &Report) -> Result<String, fmt::Error> {
     writeln!(
         out,
         "Linux {}, {}. Instructions of the kernel, counted under emulation: the same each time. A page that is cleared or \
-         copied is in none of them.\n",
+         copied is in none of them. Ratios of what frees the same in both are without what Linux does in batches for many calls.\n",
         report.kernel, report.revision
     )?;
     targets(&mut out, report)?;

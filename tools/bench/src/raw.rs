@@ -147,6 +147,7 @@ fn plugin(text: &str, symbols: &Symbols) -> Result<BTreeMap<u64, Counts>> {
             }
             *by = named;
         }
+        counts.batches = counts.in_batches();
         phases.insert(phase.mark, phase.counts);
     }
     Ok(phases)
@@ -171,6 +172,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(counts[&3].instructions, 70);
+        assert_eq!(counts[&3].batches, 0);
         assert_eq!(counts[&3].symbols["ptr_shim_bar"], 50);
         assert_eq!(counts[&3].symbols["zap_pte_range"], 20);
         assert_eq!(counts[&3].rcu_symbols["kfree"], 7);

@@ -18,6 +18,7 @@ use serde::{
 };
 
 use crate::{
+    batches::is_in_batches,
     latency::Latency,
     machine_code::MachineCode,
     mode::Mode,
@@ -75,6 +76,8 @@ pub struct Counts {
     /// Instructions of the kernel for the program, and for its children.
     pub instructions: u64,
     pub other_tasks: u64,
+    /// Of these, what is done in batches ([`crate::batches`]).
+    pub batches: u64,
     /// In interrupts, and in RCU callbacks.
     pub interrupt: u64,
     pub rcu: u64,
@@ -106,6 +109,20 @@ pub struct Hold {
     pub function: String,
 }
 
+impl Counts {
+    /// The functions of the children, not those of kernel threads: the plugin does not tell them.
+    pub fn with_children(&self) -> bool {
+        self.other_tasks > self.kernel_threads
+    }
+
+    /// Sum of [`Self::batches`], from the functions.
+    pub fn in_batches(&self) -> u64 {
+        let children = self.with_children().then_some(&self.other_symbols);
+        let symbols = [&self.symbols].into_iter().chain(children).flatten();
+        symbols.filter(|(name, _)| is_in_batches(name)).map(|(_, n)| n).sum()
+    }
+}
+
 impl Row {
     pub fn cost(&self, mode: Mode) -> Option<&Cost> {
         self.costs.get(&mode)
@@ -122,14 +139,25 @@ impl Row {
         Some(sum as f64 / cost.units as f64)
     }
 
+    /// The same without what is done in batches. Whether a unit has to pay for one is chance, and more
+    /// than the module costs; over many units it is the same, unless other pages are freed.
+    pub fn steady(&self, mode: Mode) -> Option<f64> {
+        let cost = self.cost(mode)?;
+        Some(self.each(mode)? - cost.counts.batches as f64 / cost.units as f64)
+    }
+
     /// A kernel thread does it.
     pub fn is_background(&self) -> bool {
         self.name.starts_with("module.background.")
     }
 
-    /// What a unit costs in one mode over what it costs in another.
+    /// What a unit costs in one mode over what it costs in another: all of it where they do not free
+    /// the same.
     pub fn ratio(&self, mode: Mode, over: Mode) -> Option<f64> {
-        Some(self.each(mode)? / self.each(over)?)
+        let own = |mode| matches!(mode, Mode::Stock | Mode::Patched | Mode::Loaded);
+        let alike = self.gain == Gain::Nothing || own(mode) && own(over);
+        let of = |mode| if alike { self.steady(mode) } else { self.each(mode) };
+        Some(of(mode)? / of(over)?)
     }
 }
 
@@ -166,5 +194,23 @@ mod tests {
         };
         assert_eq!(row(Gain::Nothing).each(Mode::On), Some(100.0));
         assert_eq!(row(Gain::Frees).each(Mode::On), Some(150.0));
+    }
+
+    #[test]
+    fn batches_count_where_other_tables_are_freed() {
+        let cost = |batches| {
+            let counts = Counts { instructions: 1000 + batches, batches, ..Counts::default() };
+            Cost { units: 1, freed: 0, counts }
+        };
+        let row = |gain| Row {
+            name: "a".to_owned(),
+            gain,
+            unit: "call".to_owned(),
+            costs: [(Mode::Stock, cost(0)), (Mode::Patched, cost(1000)), (Mode::On, cost(3000))]
+                .into(),
+        };
+        assert_eq!(row(Gain::Nothing).ratio(Mode::On, Mode::Patched), Some(1.0));
+        assert_eq!(row(Gain::Frees).ratio(Mode::On, Mode::Patched), Some(2.0));
+        assert_eq!(row(Gain::Frees).ratio(Mode::Patched, Mode::Stock), Some(1.0));
     }
 }

@@ -16,8 +16,7 @@ pub fn each(row: &Row, mode: Mode) -> Option<Symbols> {
     let cost = row.cost(mode)?;
     let counts = &cost.counts;
     let mut sum = Symbols::new();
-    // The plugin does not tell children's from kernel threads'.
-    let others = counts.other_tasks > counts.kernel_threads || row.is_background();
+    let others = counts.with_children() || row.is_background();
     let others = others.then_some(&counts.other_symbols);
     for symbols in [&counts.symbols, &counts.rcu_symbols].into_iter().chain(others) {
         for (name, n) in symbols {

@@ -104,7 +104,7 @@ fn is_adverse(row: &Row) -> bool {
 /// One call of each.
 fn sum<'r>(rows: impl Iterator<Item = &'r Row>) -> Option<Verdict> {
     let (on, own) = rows
-        .filter_map(|row| Some((row.each(Mode::On)?, row.each(Mode::Patched)?)))
+        .filter_map(|row| Some((row.steady(Mode::On)?, row.steady(Mode::Patched)?)))
         .fold((0.0, 0.0), |sum, each| (sum.0 + each.0, sum.1 + each.1));
     let number = on / own;
     (own > 0.0).then(|| Verdict {
