@@ -55,7 +55,7 @@ outcomes! {
     RmapLock => c"kept_rmap_lock",
     /// Zapped by a driver, under a lock not known here.
     UnknownLock => c"kept_unknown_lock",
-    /// Unmapped as a whole: `free_pgtables()` of the same `munmap()` or exit frees it.
+    /// Unmapped in pieces, or by the exit: the `free_pgtables()` that follows frees it.
     Unmapped => c"kept_unmapped",
     /// The reaper zapped an address space that is being torn down: `exit_mmap()` frees it.
     Exiting => c"kept_exiting",

@@ -9,7 +9,7 @@ REPORT = re.compile(rb"^(?:\[[^\]]*\] *)*=+\n(?:\[[^\]]*\] *)*BUG: KCSAN: (?:.*\
                     rb"(?:(?:\[[^\]]*\] *)*=+\n|\Z)", re.M)
 # A function of the module anywhere in a stack, or one that only the patches have.
 OURS = re.compile(rb"\+0x[0-9a-f]+/0x[0-9a-f]+ \[ptreclaim\]"
-                  rb"|\b(?:pt_reclaim_\w+|flush_tlb_before_set_pmd)\+0x")
+                  rb"|\b(?:pt_reclaim_\w+|arch_flush_tlb_before_set_pmd)\+0x")
 
 
 def split(log):

@@ -20,15 +20,14 @@
 
 unsigned long ptr_seeded_bugs;
 
-/* In place of flush_tlb_before_set_pmd(). */
+/* In place of arch_flush_tlb_before_set_pmd(). */
 static void no_shim(struct mm_struct *mm)
 {
 }
 
 static void local_shim(struct mm_struct *mm)
 {
-	if (mm_tlb_flush_pending(mm))
-		native_write_cr3(__read_cr3());
+	native_write_cr3(__read_cr3());
 }
 
 /* asm/tlbflush.h hides it from modules. */
@@ -40,8 +39,7 @@ static void one_page_shim(struct mm_struct *mm)
 {
 	unsigned long addr = native_read_cr2() & PMD_MASK;
 
-	if (mm_tlb_flush_pending(mm))
-		flush_tlb_mm_range(mm, addr, addr + PAGE_SIZE, PAGE_SHIFT, false);
+	flush_tlb_mm_range(mm, addr, addr + PAGE_SIZE, PAGE_SHIFT, false);
 }
 
 static int before_set_pmd(struct kprobe *p, struct pt_regs *regs)
@@ -122,7 +120,8 @@ static struct {
 	unsigned long bugs;
 	bool armed;
 } probes[] = {
-	{ .probe = { .symbol_name = "flush_tlb_before_set_pmd", .pre_handler = before_set_pmd },
+	{ .probe = { .symbol_name = "arch_flush_tlb_before_set_pmd",
+		     .pre_handler = before_set_pmd },
 	  .bugs = BIT(PTR_BUG_NO_SHIM) | BIT(PTR_BUG_LOCAL_SHIM) | BIT(PTR_BUG_SHIM_ONE_PAGE) },
 	{ .probe = { .symbol_name = "pte_offset_map_lock", .pre_handler = map_lock },
 	  .bugs = BIT(PTR_BUG_NO_PMD_RECHECK) },

@@ -144,17 +144,20 @@ impl ZappedTable<'_> {
     #[inline]
     fn has(&self, flags: ptr_flags::Type) -> bool {
         self.details()
-            .is_some_and(|details| details.reclaim_flags & flags != 0)
+            .is_some_and(|details| ptr_flags::Type::from(details.reclaim_flags) & flags != 0)
     }
 
     /// The lock that the zap holds on the address space.
     #[inline]
     pub(crate) fn zap_lock(&self) -> ZapLock {
-        match self.details() {
-            Some(d) if d.reclaim_flags & ptr_flags::PTR_MMAP_LOCK != 0 => ZapLock::Mmap,
-            Some(d) if d.reclaim_flags & ptr_flags::PTR_VMA_LOCK != 0 => ZapLock::Vma,
-            Some(d) if d.reclaim_flags & ptr_flags::PTR_RMAP != 0 => ZapLock::Rmap,
-            _ => ZapLock::Unknown,
+        if self.has(ptr_flags::PTR_MMAP_LOCK) {
+            ZapLock::Mmap
+        } else if self.has(ptr_flags::PTR_VMA_LOCK) {
+            ZapLock::Vma
+        } else if self.has(ptr_flags::PTR_RMAP) {
+            ZapLock::Rmap
+        } else {
+            ZapLock::Unknown
         }
     }
 
@@ -174,7 +177,7 @@ impl ZappedTable<'_> {
             return false;
         };
         // As `free_pgd_range()`: an end of 0 is the top of the address space.
-        details.reclaim_flags & ptr_flags::PTR_MUNMAP != 0
+        self.has(ptr_flags::PTR_MUNMAP)
             && self.start() >= details.pg_start
             && self.start() + (PMD_SIZE - 1) <= details.pg_end.wrapping_sub(1)
     }

@@ -113,7 +113,16 @@ pub(crate) fn is_hinted(mm: &Mm) -> bool {
 /// There may be empty tables in `mm`. Any context; most of the time it is known already.
 #[inline]
 pub(crate) fn hint(mm: &Mm) {
-    if !is_hinted(mm) && !find_room(mm, home(mm)) {
+    if !is_hinted(mm) {
+        take_up(mm);
+    }
+}
+
+/// Not if nobody uses it any more. Out of line, so that the above needs no stack.
+#[cold]
+#[inline(never)]
+fn take_up(mm: &Mm) {
+    if mm::has_users(mm) && !find_room(mm, home(mm)) {
         overflow();
     }
 }

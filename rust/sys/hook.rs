@@ -66,17 +66,18 @@ impl Hook {
 }
 
 impl Drop for Hook {
-    /// Unregisters, and waits for an RCU grace period: hooks run under the PTE lock, so none runs
-    /// when this returns. No callback of this module is queued either: tables are freed by code of
-    /// the kernel.
+    /// Unregisters, and waits for an RCU grace period: hooks run under RCU or with preemption off, so
+    /// none runs when this returns. No callback of this module is queued either: tables are freed by
+    /// code of the kernel.
     fn drop(&mut self) {
         // SAFETY: By the type invariant `ptr_shim_hook_start` succeeded; may sleep here.
         unsafe { bindings::ptr_shim_hook_stop() }
     }
 }
 
-/// Called by `zap_pte_range()` when it is done with a PTE table, unless a page is mapped right beside
-/// what was zapped: `pt_reclaim_zap_t` (`include/linux/pt_reclaim.h`).
+/// Called by `zap_pte_range()` when it is done with a PTE table, unless a page right beside what was
+/// zapped, or the first or last one of the table, says that it is needed, or all of it is unmapped:
+/// `pt_reclaim_zap_t` (`include/linux/pt_reclaim.h`).
 ///
 /// # Safety
 ///
@@ -135,10 +136,7 @@ unsafe extern "C" fn zap_end(
 #[no_mangle]
 unsafe extern "C" fn ptreclaim_hint(mm: *mut mm_struct) {
     // SAFETY: By the contract above, for the time of this call.
-    let mm = unsafe { Mm::from_raw(mm) };
-    if mm::has_users(mm) {
-        hints::hint(mm);
-    }
+    hints::hint(unsafe { Mm::from_raw(mm) });
 }
 
 /// Called for each process in turn: `ptr_shim_each_mm()`. Whether to go on with the next.

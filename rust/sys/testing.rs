@@ -152,7 +152,8 @@ impl Mapping {
         let start = self.addr(table, page);
         let end = start + pages * PAGE_SIZE;
         let mut zap = ptr_test_zap::default();
-        zap.details.reclaim_flags = how.flags;
+        // CAST: There are six flags.
+        zap.details.reclaim_flags = how.flags as u8;
         // SAFETY: As above.
         to_result(unsafe { bindings::ptr_test_zap_begin(&mut zap, start, end, how.pmd_taken) })?;
         // SAFETY: The PTE lock is held until `ptr_test_zap_end`.

@@ -29,25 +29,39 @@ static void munmap_table(void)
 	SYS(munmap(table, TABLE));
 }
 
+/* All of its mapping, which ends before the table does: the hook is asked. */
+static void munmap_but_last_page(void)
+{
+	SYS(munmap(table, TABLE - PAGE));
+}
+
 static void request_table(void)
 {
 	answer = ask(SELF, table, TABLE, 0);
 }
 
-static void munmap_met(const char *place, void (*beside)(void),
-		       enum conduct conduct)
+static void unmap_met(const char *place, void (*unmap)(void), void (*beside)(void),
+		      enum conduct conduct)
 {
 	actors();
 	anon_area();
 	ask(SELF, area, TABLE, DRY);
 	mark();
 	fill_rest();
+	if (unmap == munmap_but_last_page)
+		SYS(munmap(table + TABLE - PAGE, PAGE));
 	meet(&(struct meeting) {
 		.place = place,
-		.first = munmap_table,
+		.first = unmap,
 		.beside = beside,
 		.conduct = conduct,
 	});
+}
+
+static void munmap_met(const char *place, void (*beside)(void),
+		       enum conduct conduct)
+{
+	unmap_met(place, munmap_table, beside, conduct);
 }
 
 static void munmaps_own(long left)
@@ -74,7 +88,7 @@ static void request_at_free(void)
 /* Before that, in the hook, with the PTE lock: the look takes no lock. */
 static void request_at_hook(void)
 {
-	munmap_met("ptreclaim_zap", request_table, GOES);
+	unmap_met("ptreclaim_zap", munmap_but_last_page, request_table, GOES);
 	requested();
 }
 
