@@ -77,18 +77,19 @@ class Boot:
             self.freezer.run()
 
     def read(self, lines):
-        why = ""
+        why, race = "", 0
         for line in lines:
             line = line.rstrip("\n")
             failed = re.match(r"# FAILED at \S+: (.*)", line)
             if failed:
                 why = why or failed[1]
                 if self.freezer:
-                    self.freezer.failed = True
+                    self.freezer.failed = race
             ended = re.match(r"(ok|not ok) (\S+)$", line)
             if ended:
                 ok = ended[1] == "ok"
                 self.each(Run(ended[2], ok, "" if ok else why or "it went down"))
                 why = ""
+                race += 1
             elif os.environ.get("RACES_VERBOSE"):
                 print(line, flush=True)

@@ -10,7 +10,7 @@ argument is the physical address of a page with what it wants; the answer goes i
     spin ADDRESS LENGTH     there a CPU waits for another one
     table ADDRESS           remember where the page table of that address is
     word                    what its first word holds now
-    clear                   forget all that was wanted, let all go on
+    clear                   a race has ended: forget all that was wanted, let all go on
 
 Again and again a CPU that stands handles its interrupts, and stops at the same place, as a
 preempted thread would. Nobody in the guest has to ask for it: who asks may himself wait for one
@@ -57,8 +57,9 @@ class Freezer:
         self.stops, self.leaves, self.frozen, self.answering = [], [], {}, set()
         self.breakpoints, self.page, self.table = set(), None, 0
         self.spins, self.waited = [], [0] * cpus
-        # Set by who reads what the guest says, when a race has failed: nobody waits any more.
-        self.failed = False
+        # Which race it is, and which one has failed: nobody waits for that any more. Who reads what the
+        # guest says sets it, maybe late, when the next race is on.
+        self.race, self.failed = 0, None
         self.asked = self.answers = self.looked = time.monotonic()
         self.place()
 
@@ -87,7 +88,7 @@ class Freezer:
 
     def turn(self):
         now = time.monotonic()
-        if self.frozen and (self.failed or now - self.asked > PATIENCE):
+        if self.frozen and (self.failed == self.race or now - self.asked > PATIENCE):
             self.trace("all go on")
             self.clear()
             self.tell()
@@ -160,6 +161,7 @@ class Freezer:
             self.stub.write(self.page + WORD, self.stub.read(self.table, 8))
         elif word == "clear":
             self.clear()
+            self.race += 1
         elif word != "hello":
             answer = REFUSED
         self.stub.write(self.page + ANSWER, struct.pack("<I", answer))
@@ -174,7 +176,6 @@ class Freezer:
             self.stub.step(cpu)
 
     def clear(self):
-        self.failed = False
         self.stops.clear()
         self.leaves.clear()
         for cpu in list(self.frozen):
