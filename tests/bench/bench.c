@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <sched.h>
 #include <string.h>
@@ -13,11 +14,13 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
 
 #define COUNTERS	"/sys/kernel/debug/ptreclaim/counters"
+#define SCAN	"/sys/module/ptreclaim/parameters/scan"
 
 static const struct row *const themes[] = {
 	zap_rows, map_rows, process_rows, loop_rows, adverse_rows, reclaim_rows, growth_rows,
@@ -143,6 +146,27 @@ static long freed(void)
 	return n;
 }
 
+void scan(bool on)
+{
+	int fd = SYS(open(SCAN, O_WRONLY));
+
+	SYS(write(fd, on ? "Y" : "N", 1));
+	close(fd);
+}
+
+/*
+ * Nobody scans meanwhile; but the processes of the rows before have to be forgotten, or one of
+ * them has the slot that the next row's is looked for first.
+ */
+static void forget_the_dead(void)
+{
+	struct timespec interval = { .tv_nsec = 250000000 };
+
+	scan(true);
+	nanosleep(&interval, NULL);
+	scan(false);
+}
+
 static void run(const struct row *row, unsigned int nth, unsigned int percent)
 {
 	unsigned long times = row->times * percent / 100 ?: 1;
@@ -216,10 +240,13 @@ int main(int argc, char **argv)
 			if (fnmatch(only, row->name, FNM_EXTMATCH) ||
 			    (!module && !strncmp(row->name, "module.", 7)))
 				continue;
-			if (list)
+			if (list) {
 				printf("%s\n", row->name);
-			else
-				run(row, nth, percent);
+				continue;
+			}
+			if (module)
+				forget_the_dead();
+			run(row, nth, percent);
 		}
 	return 0;
 }

@@ -72,6 +72,9 @@ void advise(char *p, size_t len, int advice);
 int memfd(size_t len);
 void pin(int cpu);
 
+/* In the background, by the module. */
+void scan(bool on);
+
 /* Empty tables without a page: guard pages come and go without a zap. */
 void make_empty(char *p, unsigned long tables);
 

@@ -16,7 +16,6 @@
 #include "bench.h"
 
 #define DEVICE	"/dev/ptreclaim"
-#define SCAN	"/sys/module/ptreclaim/parameters/scan"
 /* Fewer than a PMD table has, so that there is room for nothing, too. */
 #define SOME	256UL
 
@@ -137,14 +136,6 @@ static void look(const struct row *row, unsigned long times)
 		request(fd, p, !row->len, row->step == EMPTY ? SOME : 0, row->len ? SOME : 0);
 		unmap(p, SOME * TABLE);
 	}
-	close(fd);
-}
-
-static void scan(bool on)
-{
-	int fd = SYS(open(SCAN, O_WRONLY));
-
-	SYS(write(fd, on ? "Y" : "N", 1));
 	close(fd);
 }
 
