@@ -83,22 +83,26 @@ bool group_kill(const char *group)
 	return true;
 }
 
+/* RCU frees them, and the statistics come every two seconds: it is waited for. */
+static bool has_no_tables(const char *group, double end)
+{
+	long n;
+
+	while ((n = group_read(group, "memory.stat", "pagetables")) && now() < end)
+		nap(200);
+	if (n)
+		note("FAILED: %s: %ld tables are left", group, n / (long)PAGE);
+	return !n;
+}
+
 bool groups_have_no_tables(void)
 {
 	double end = now() + SETTLE;
 	bool good = true;
-	long n = 0;
 	int i;
 
-	for (i = 0; i < nr; i++) {
-		while ((n = group_read(names[i], "memory.stat", "pagetables")) &&
-		       now() < end)
-			nap(200);
-		if (n)
-			note("FAILED: %s: %ld tables are left", names[i],
-			     n / (long)PAGE);
-		good &= !n;
-	}
+	for (i = 0; i < nr; i++)
+		good &= has_no_tables(names[i], end);
 	return good;
 }
 
@@ -195,6 +199,5 @@ bool groups_have_no_charge(void)
 /* What was theirs is their parent's now: of all of them no more than of one. */
 bool groups_are_gone(void)
 {
-	return has_no_charge(OURS, rests(), false) &&
-	       !group_read(OURS, "memory.stat", "pagetables");
+	return has_no_charge(OURS, rests(), false) && has_no_tables(OURS, now() + SETTLE);
 }
