@@ -3,8 +3,8 @@
 //! What happens to a table at the end of a zap: the decision, step by step, cheapest first.
 //!
 //! Most zaps end beside a page that stays, or in a table that begins or ends with one, and do not come
-//! here. What does is bounded by [`crate::policy`]: a table is scanned again only if what was found last time
-//! is gone, and freed again only if it was not filled at once the last time.
+//! here. What does is bounded by [`crate::policy`]: a table is scanned again only if what was found last
+//! time is gone, and freed again only if it was not filled at once the last time.
 
 use crate::{
     memory,
