@@ -90,7 +90,12 @@ fn another_user_s_process() {
         .tempdir_in("/tmp")
         .expect("/tmp is writable");
     let program = folder.path().join("ptreclaim");
-    fs::copy(env!("CARGO_BIN_EXE_ptreclaim"), &program).expect("copied");
+    // Not by this process: what a test beside starts meanwhile would inherit the file open for
+    // writing, and such a file cannot be run.
+    let copied = Command::new("cp")
+        .args([Path::new(env!("CARGO_BIN_EXE_ptreclaim")), &program])
+        .status();
+    assert!(copied.expect("cp starts").success(), "copied");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(folder.path(), mode).expect("set");
     let as_nobody = |args: &[&str]| {
