@@ -153,7 +153,6 @@ const TOLD: usize = 6;
 struct Split<'r> {
     row: &'r Row,
     parts: BTreeMap<Part, Symbols>,
-    rcu: f64,
 }
 
 impl<'r> Split<'r> {
@@ -169,7 +168,7 @@ impl<'r> Split<'r> {
         for (name, n) in by {
             parts.entry(Part::of(&name)).or_default().insert(name, n / tables);
         }
-        Some(Self { row, parts, rcu: cost.counts.rcu as f64 / cost.freed as f64 })
+        Some(Self { row, parts })
     }
 
     fn part(&self, part: Part) -> f64 {
@@ -215,19 +214,19 @@ pub fn show(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(
         out,
         "Instructions of one table, by function; of a zap what it has more than without any reclaim: less than nothing, where \
-         later calls find no table any more. RCU frees when a grace period is over, which is after the row in most.\n"
+         later calls find no table any more. Not in it: some 350 for each table when RCU frees it, a grace period later.\n"
     )?;
     write!(out, "| |")?;
     for part in Part::ALL {
         write!(out, " {} |", part.name())?;
     }
-    writeln!(out, " sum | and by RCU |\n|---|--:|--:|--:|--:|--:|--:|--:|")?;
+    writeln!(out, " sum |\n|---|--:|--:|--:|--:|--:|--:|")?;
     for split in &splits {
         write!(out, "| {} |", split.row.name)?;
         for part in Part::ALL {
             write!(out, " {:.0} |", split.part(part))?;
         }
-        writeln!(out, " {:.0} | {:.0} |", split.sum(), split.rcu)?;
+        writeln!(out, " {:.0} |", split.sum())?;
     }
     for split in &splits {
         writeln!(out, "\n{}:\n", split.row.name)?;
@@ -254,12 +253,8 @@ mod tests {
         let map = |symbols: &[(&str, u64)]| {
             symbols.iter().map(|&(name, n)| (name.to_owned(), n)).collect::<BTreeMap<_, _>>()
         };
-        let counts = Counts {
-            rcu: 50,
-            symbols: map(symbols),
-            other_symbols: map(others),
-            ..Counts::default()
-        };
+        let counts =
+            Counts { symbols: map(symbols), other_symbols: map(others), ..Counts::default() };
         Cost { units: 10, freed, counts }
     }
 
@@ -283,7 +278,6 @@ mod tests {
         assert_eq!(split.part(Part::Rest), 2.0);
         assert_eq!(split.sum(), 36.0);
         assert_eq!(split.told(Part::Rest), "`do_madvise` 2");
-        assert_eq!(split.rcu, 5.0);
     }
 
     #[test]
