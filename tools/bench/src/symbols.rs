@@ -18,7 +18,7 @@ pub fn each(row: &Row, mode: Mode) -> Option<Symbols> {
     let mut sum = Symbols::new();
     let others = counts.with_children() || row.is_background();
     let others = others.then_some(&counts.other_symbols);
-    for symbols in [&counts.symbols, &counts.rcu_symbols].into_iter().chain(others) {
+    for symbols in [&counts.symbols].into_iter().chain(others) {
         for (name, n) in symbols {
             *sum.entry(name.clone()).or_default() += *n as f64 / cost.units as f64;
         }
@@ -73,9 +73,9 @@ mod tests {
     #[test]
     fn children_count_and_the_scanner_where_it_is_the_row() {
         let of = |row: &Row| each(row, Mode::On).unwrap()["f"];
-        assert_eq!(of(&row("zap", 0)), 3.0);
-        assert_eq!(of(&row("fork", 30)), 7.0);
-        assert_eq!(of(&row("module.background.empty", 0)), 7.0);
+        assert_eq!(of(&row("zap", 0)), 1.0);
+        assert_eq!(of(&row("fork", 30)), 5.0);
+        assert_eq!(of(&row("module.background.empty", 0)), 5.0);
     }
 
     #[test]
