@@ -225,7 +225,7 @@ const struct row map_rows[] = {
 	{ "madv_free.64k", NOTHING, madv_free, 500, .len = KIB(64), .step = PAGE },
 	{ "truncate.64k", NOTHING, truncate_file, 500, .len = KIB(64), .step = PAGE },
 	{ "truncate.1m", NOTHING, truncate_file, 50, .len = MIB(1), .step = PAGE },
-	{ "thp.fault", NOTHING, thp_fault, 20, .unit = "fault" },
+	{ "thp.fault", NOTHING, thp_fault, 200, .unit = "fault" },
 	{ "thp.dontneed", NOTHING, thp_dontneed, 100, .len = TABLE },
 	{ }
 };

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use crate::{
     mode::Mode,
     report::{
+        Beside,
         Cost,
         Counts,
         Gain,
@@ -82,9 +83,10 @@ pub fn read(folder: &Path, modes: &[Mode]) -> Result<Vec<Row>> {
         let mut counts = plugin(&text("counts")?, &symbols)
             .with_context(|| format!("in {}", file("counts").display()))?;
         for (mark, said) in said {
-            let Some(counts) = counts.remove(&mark) else {
+            let Some(mut counts) = counts.remove(&mark) else {
                 bail!("{}: nothing was counted of {}", mode.name(), said.name);
             };
+            counts.batches = counts.in_batches(Beside::of(&said.name));
             let cost = Cost { units: said.units, freed: said.freed, counts };
             match rows.iter_mut().find(|row| row.name == said.name) {
                 Some(row) => {
@@ -140,14 +142,13 @@ fn plugin(text: &str, symbols: &Symbols) -> Result<BTreeMap<u64, Counts>> {
         let mut phase: Phase =
             serde_json::from_str(line).with_context(|| format!("not understood: {line}"))?;
         let counts = &mut phase.counts;
-        for by in [&mut counts.symbols, &mut counts.rcu_symbols, &mut counts.other_symbols] {
+        for by in [&mut counts.symbols, &mut counts.other_symbols, &mut counts.thread_symbols] {
             let mut named = BTreeMap::new();
             for (key, n) in &*by {
                 *named.entry(symbols.name(key)).or_default() += n;
             }
             *by = named;
         }
-        counts.batches = counts.in_batches();
         phases.insert(phase.mark, phase.counts);
     }
     Ok(phases)
@@ -167,16 +168,14 @@ mod tests {
         assert_eq!(said[&3].name, "dontneed.4k.full");
         assert_eq!(said[&3].units, 100);
         let counts = plugin(
-            r#"{"mark":3,"instructions":70,"symbols":{"0xffffffffc0002010":50,"zap_pte_range":20},"rcu_symbols":{"kfree":7},"other_symbols":{"0xffffffffc0001000":9}}"#,
+            r#"{"mark":3,"instructions":70,"symbols":{"0xffffffffc0002010":50,"zap_pte_range":20},"rcu_symbols":{"kfree":7},"thread_symbols":{"0xffffffffc0001000":9}}"#,
             &symbols,
         )
         .unwrap();
         assert_eq!(counts[&3].instructions, 70);
-        assert_eq!(counts[&3].batches, 0);
         assert_eq!(counts[&3].symbols["ptr_shim_bar"], 50);
         assert_eq!(counts[&3].symbols["zap_pte_range"], 20);
-        assert_eq!(counts[&3].rcu_symbols["kfree"], 7);
-        assert_eq!(counts[&3].other_symbols["demo::foo"], 9);
+        assert_eq!(counts[&3].thread_symbols["demo::foo"], 9);
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub struct Cost {
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
-    /// Instructions of the kernel for the program, and for its children.
+    /// Instructions of the kernel for the program, and for all other tasks that are no kernel threads.
     pub instructions: u64,
     pub other_tasks: u64,
     /// Of these, what is done in batches ([`crate::batches`]).
@@ -93,13 +93,12 @@ pub struct Counts {
     pub flushes: u64,
     /// Of a page table lock.
     pub longest_hold: Option<Hold>,
-    /// The program's instructions, by function; those in RCU callbacks; and those of other tasks and
-    /// of kernel threads.
+    /// The program's instructions, by function; those of other tasks; and those of kernel threads.
     pub symbols: BTreeMap<String, u64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub rcu_symbols: BTreeMap<String, u64>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub other_symbols: BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub thread_symbols: BTreeMap<String, u64>,
 }
 
 /// A lock was held for so many instructions.
@@ -109,17 +108,52 @@ pub struct Hold {
     pub function: String,
 }
 
+/// Whose instructions a row has: the program's, and of one other kind those that the row is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Beside {
+    Nobody,
+    /// Child processes.
+    OtherTasks,
+    /// The scanner.
+    KernelThreads,
+}
+
+impl Beside {
+    pub fn of(row: &str) -> Self {
+        if row.starts_with("module.background.") {
+            Self::KernelThreads
+        } else if row.starts_with("fork.") || row.starts_with("exec.") {
+            Self::OtherTasks
+        } else {
+            Self::Nobody
+        }
+    }
+}
+
 impl Counts {
-    /// The functions of the children, not those of kernel threads: the plugin does not tell them.
-    pub fn with_children(&self) -> bool {
-        self.other_tasks > self.kernel_threads
+    /// Of all whose they are.
+    fn sum(&self, beside: Beside) -> u64 {
+        self.instructions
+            + match beside {
+                Beside::Nobody => 0,
+                Beside::OtherTasks => self.other_tasks,
+                Beside::KernelThreads => self.kernel_threads,
+            }
+    }
+
+    /// The same by function.
+    pub fn functions(&self, beside: Beside) -> impl Iterator<Item = (&String, &u64)> {
+        let others = match beside {
+            Beside::Nobody => None,
+            Beside::OtherTasks => Some(&self.other_symbols),
+            Beside::KernelThreads => Some(&self.thread_symbols),
+        };
+        [&self.symbols].into_iter().chain(others).flatten()
     }
 
     /// Sum of [`Self::batches`], from the functions.
-    pub fn in_batches(&self) -> u64 {
-        let children = self.with_children().then_some(&self.other_symbols);
-        let symbols = [&self.symbols].into_iter().chain(children).flatten();
-        symbols.filter(|(name, _)| is_in_batches(name)).map(|(_, n)| n).sum()
+    pub fn in_batches(&self, beside: Beside) -> u64 {
+        self.functions(beside).filter(|(name, _)| is_in_batches(name)).map(|(_, n)| n).sum()
     }
 }
 
@@ -128,14 +162,11 @@ impl Row {
         self.costs.get(&mode)
     }
 
-    /// Instructions of one unit: for the program and its children; of the scanner its own. None of what
-    /// RCU does: that is for whoever freed something a grace period ago.
+    /// Instructions of one unit. None of what RCU does: that is for whoever freed something a grace
+    /// period ago.
     pub fn each(&self, mode: Mode) -> Option<f64> {
         let cost = self.cost(mode)?;
-        let counts = &cost.counts;
-        let threads = if self.is_background() { counts.kernel_threads } else { 0 };
-        let sum = counts.instructions + counts.other_tasks + threads;
-        Some(sum as f64 / cost.units as f64)
+        Some(cost.counts.sum(self.beside()) as f64 / cost.units as f64)
     }
 
     /// The same without what is done in batches. Whether a unit has to pay for one is chance, and more
@@ -145,9 +176,8 @@ impl Row {
         Some(self.each(mode)? - cost.counts.batches as f64 / cost.units as f64)
     }
 
-    /// A kernel thread does it.
-    pub fn is_background(&self) -> bool {
-        self.name.starts_with("module.background.")
+    pub fn beside(&self) -> Beside {
+        Beside::of(&self.name)
     }
 
     /// What a unit costs in one mode over what it costs in another: all of it where they do not free
@@ -183,15 +213,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_rcu_does_is_of_no_row() {
-        let counts = Counts { instructions: 1000, rcu: 500, ..Counts::default() };
-        let row = Row {
-            name: "a".to_owned(),
-            gain: Gain::Frees,
-            unit: "call".to_owned(),
-            costs: [(Mode::On, Cost { units: 10, freed: 0, counts })].into(),
+    fn a_row_has_what_it_is_about() {
+        let of = |name: &str| {
+            let counts = Counts {
+                instructions: 1000,
+                other_tasks: 200,
+                kernel_threads: 30,
+                rcu: 4,
+                ..Counts::default()
+            };
+            let costs = [(Mode::On, Cost { units: 1, freed: 0, counts })].into();
+            let (gain, unit) = (Gain::Frees, "call".to_owned());
+            Row { name: name.to_owned(), gain, unit, costs }.each(Mode::On)
         };
-        assert_eq!(row.each(Mode::On), Some(100.0));
+        assert_eq!(of("munmap.2m"), Some(1000.0));
+        assert_eq!(of("fork.small"), Some(1200.0));
+        assert_eq!(of("exec.1g.one_page"), Some(1200.0));
+        assert_eq!(of("module.background.empty"), Some(1030.0));
     }
 
     #[test]

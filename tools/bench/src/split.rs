@@ -13,6 +13,7 @@ use std::{
 use crate::{
     mode::Mode,
     report::{
+        Beside,
         Report,
         Row, //
     },
@@ -199,7 +200,8 @@ impl<'r> Split<'r> {
 /// What RCU does is none of it: its callbacks run when they run.
 fn tasks(row: &Row, mode: Mode) -> Option<Symbols> {
     let cost = row.cost(mode)?;
-    let of = if row.is_background() { &cost.counts.other_symbols } else { &cost.counts.symbols };
+    let scanner = row.beside() == Beside::KernelThreads;
+    let of = if scanner { &cost.counts.thread_symbols } else { &cost.counts.symbols };
     Some(of.iter().map(|(name, n)| (name.clone(), *n as f64 / cost.units as f64)).collect())
 }
 
@@ -249,12 +251,12 @@ mod tests {
         Gain, //
     };
 
-    fn cost(freed: u64, symbols: &[(&str, u64)], others: &[(&str, u64)]) -> Cost {
+    fn cost(freed: u64, symbols: &[(&str, u64)], threads: &[(&str, u64)]) -> Cost {
         let map = |symbols: &[(&str, u64)]| {
             symbols.iter().map(|&(name, n)| (name.to_owned(), n)).collect::<BTreeMap<_, _>>()
         };
         let counts =
-            Counts { symbols: map(symbols), other_symbols: map(others), ..Counts::default() };
+            Counts { symbols: map(symbols), thread_symbols: map(threads), ..Counts::default() };
         Cost { units: 10, freed, counts }
     }
 

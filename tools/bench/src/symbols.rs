@@ -14,14 +14,9 @@ pub type Symbols = BTreeMap<String, f64>;
 /// What a row takes in a mode: of the same tasks as [`Row::each`].
 pub fn each(row: &Row, mode: Mode) -> Option<Symbols> {
     let cost = row.cost(mode)?;
-    let counts = &cost.counts;
     let mut sum = Symbols::new();
-    let others = counts.with_children() || row.is_background();
-    let others = others.then_some(&counts.other_symbols);
-    for symbols in [&counts.symbols].into_iter().chain(others) {
-        for (name, n) in symbols {
-            *sum.entry(name.clone()).or_default() += *n as f64 / cost.units as f64;
-        }
+    for (name, n) in cost.counts.functions(row.beside()) {
+        *sum.entry(name.clone()).or_default() += *n as f64 / cost.units as f64;
     }
     Some(sum)
 }
@@ -52,14 +47,12 @@ mod tests {
         Gain, //
     };
 
-    fn row(name: &str, other_tasks: u64) -> Row {
+    fn row(name: &str) -> Row {
         let symbols = |n: u64| BTreeMap::from([("f".to_owned(), n)]);
         let counts = Counts {
-            other_tasks,
-            kernel_threads: 5,
             symbols: symbols(10),
-            rcu_symbols: symbols(20),
-            other_symbols: symbols(40),
+            other_symbols: symbols(20),
+            thread_symbols: symbols(40),
             ..Counts::default()
         };
         Row {
@@ -73,9 +66,9 @@ mod tests {
     #[test]
     fn children_count_and_the_scanner_where_it_is_the_row() {
         let of = |row: &Row| each(row, Mode::On).unwrap()["f"];
-        assert_eq!(of(&row("zap", 0)), 1.0);
-        assert_eq!(of(&row("fork", 30)), 5.0);
-        assert_eq!(of(&row("module.background.empty", 0)), 5.0);
+        assert_eq!(of(&row("zap")), 1.0);
+        assert_eq!(of(&row("fork.small")), 3.0);
+        assert_eq!(of(&row("module.background.empty")), 5.0);
     }
 
     #[test]

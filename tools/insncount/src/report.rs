@@ -31,11 +31,12 @@ const EVENTS: [(&str, &[Event]); 12] = [
     ("cpu_flushes", &[Event::CpuFlush]),
     ("unpaired", &[Event::Unpaired]),
 ];
-const SYMBOLS: [(&str, &[Class]); 4] = [
+const SYMBOLS: [(&str, &[Class]); 5] = [
     ("symbols", &[Class::Program]),
     ("interrupt_symbols", &[Class::Interrupt]),
     ("rcu_symbols", &[Class::Rcu]),
-    ("other_symbols", &[Class::OtherTasks, Class::KernelThreads]),
+    ("other_symbols", &[Class::OtherTasks]),
+    ("thread_symbols", &[Class::KernelThreads]),
 ];
 
 /// Without the end of the line. The same counts are always the same line.
@@ -135,7 +136,8 @@ mod tests {
              \"cpu_flushes\": 0, \"unpaired\": 0, \"longest_hold\": {\"instructions\": 29, \
              \"function\": \"0x20\", \"released_by\": \"0x10\"}, \
              \"symbols\": {\"0x10\": 7, \"0x20\": 5}, \"interrupt_symbols\": {\"0x20\": 11}, \
-             \"rcu_symbols\": {\"0x20\": 13}, \"other_symbols\": {\"0x10\": 36}}"
+             \"rcu_symbols\": {\"0x20\": 13}, \"other_symbols\": {\"0x10\": 17}, \
+             \"thread_symbols\": {\"0x10\": 19}}"
         );
     }
 

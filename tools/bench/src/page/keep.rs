@@ -41,11 +41,11 @@ type Of = fn(&mut Counts) -> &mut BTreeMap<String, u64>;
 
 /// The same of all modes, or a comparison would take what is missing in one for a difference.
 fn functions(row: &mut Row) {
-    let of: [Of; 3] = [|c| &mut c.symbols, |c| &mut c.rcu_symbols, |c| &mut c.other_symbols];
+    let of: [Of; 3] = [|c| &mut c.symbols, |c| &mut c.other_symbols, |c| &mut c.thread_symbols];
     for symbols in of {
         let mut kept = BTreeSet::new();
         for Cost { counts, .. } in row.costs.values_mut() {
-            let all = counts.instructions + counts.rcu + counts.other_tasks + counts.kernel_threads;
+            let all = counts.instructions + counts.other_tasks + counts.kernel_threads;
             let least = all as f64 * SHARE;
             let many = symbols(counts).iter().filter(|(_, n)| **n as f64 >= least);
             kept.extend(many.map(|(name, _)| name.clone()));
@@ -170,7 +170,7 @@ mod tests {
                     ("rare".to_owned(), 1),
                     ("zap".to_owned(), 900),
                 ]),
-                other_symbols: BTreeMap::from([("scan".to_owned(), look), ("tick".to_owned(), 1)]),
+                thread_symbols: BTreeMap::from([("scan".to_owned(), look), ("tick".to_owned(), 1)]),
                 ..Counts::default()
             },
         };
@@ -184,7 +184,7 @@ mod tests {
         for mode in [Mode::Patched, Mode::On] {
             let names: Vec<&String> = report.rows[0].costs[&mode].counts.symbols.keys().collect();
             assert_eq!(names, ["look", "zap"]);
-            let names = &report.rows[0].costs[&mode].counts.other_symbols;
+            let names = &report.rows[0].costs[&mode].counts.thread_symbols;
             assert!(names.contains_key("scan") && !names.contains_key("tick"));
         }
     }
