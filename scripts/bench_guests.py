@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -127,6 +128,8 @@ class Progress:
 def count(modes, command, raw, options, most=None, beside=None):
     """Boots all modes, as many at once as there is room for, and no more than MOST. BESIDE: a command that is to be
     run meanwhile."""
+    # So that the guests are stopped, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Nothing of an earlier run is to be in the report.
     shutil.rmtree(raw, ignore_errors=True)
     raw.mkdir(parents=True)

@@ -179,6 +179,10 @@ pub extern "C" fn copies(index: c_uint, size: *mut c_void) {
 
 fn repeats(index: c_uint, what: Repeated) {
     let mut now = Now::of(index);
+    // Hundreds of times for each page: nothing is read for them.
+    if now.cpu().goes_on() {
+        return;
+    }
     let (times, to, from) = (now.register(RCX), now.register(RDI), now.register(RSI));
     now.cpu().repeats(what, times, to, from);
 }
@@ -196,7 +200,7 @@ pub extern "C" fn marked(_: c_uint, _: *mut c_void) {
     let State {
         machine, phases, ..
     } = &mut *now.state;
-    phases.mark(number, &machine.end(), &plugin.names.lock().unwrap());
+    phases.mark(number, || machine.end(), &plugin.names.lock().unwrap());
     machine.switch_to(key);
     machine.begin();
     for index in 0..plugin.cpus as c_uint {

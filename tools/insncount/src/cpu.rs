@@ -7,7 +7,7 @@ use crate::{
     block::Block,
     context::Context,
     counts::{Counts, Event},
-    holds::Holds,
+    holds::{Holds, longer},
     names::Name,
 };
 use qemu_plugin::decode::Repeated;
@@ -35,14 +35,15 @@ pub struct Cpu {
 }
 
 impl Cpu {
+    /// A phase begins, or goes on: what there is of counts stays, what ran meanwhile is none of it.
     pub fn begin(&mut self, program: u64) {
-        let _ = self.end();
+        (self.block, self.last, self.resumed) = (None, None, false);
+        self.counts.longest = longer(self.counts.longest, self.holds.restart());
         self.program = program;
     }
 
     pub fn end(&mut self) -> Counts {
-        (self.block, self.last, self.resumed) = (None, None, false);
-        self.counts.longest = self.holds.restart();
+        self.begin(self.program);
         std::mem::take(&mut self.counts)
     }
 
@@ -97,9 +98,14 @@ impl Cpu {
         self.counts.outside_of_interrupts()
     }
 
+    /// The instruction that is about to be executed has begun before.
+    pub fn goes_on(&self) -> bool {
+        self.done == 0 && self.again
+    }
+
     /// A repeated instruction is about to be executed, all before it is settled: whole pages are counted when it begins.
     pub fn repeats(&mut self, what: Repeated, times: u64, to: u64, from: u64) {
-        if self.done == 0 && self.again {
+        if self.goes_on() {
             return;
         }
         let (size, event, aligned) = match what {

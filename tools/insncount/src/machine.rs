@@ -52,7 +52,7 @@ impl Machine {
         context.switch(from, to, &mut self.preempted);
     }
 
-    /// A phase, of the program that runs.
+    /// A phase, of the program that runs; or it goes on.
     pub fn begin(&mut self) {
         self.program = self.cpu().context.mm();
         for (_, cpu) in &mut self.cpus {

@@ -9,8 +9,8 @@ pub struct Phases {
     out: Box<dyn Write + Send>,
     /// 0 is none.
     running: u64,
-    /// What has ended and may go on.
-    kept: Option<(u64, Counts)>,
+    /// Whose counts there are: what has ended may go on.
+    counted: u64,
 }
 
 impl Phases {
@@ -18,7 +18,7 @@ impl Phases {
         Self {
             out,
             running: 0,
-            kept: None,
+            counted: 0,
         }
     }
 
@@ -26,28 +26,24 @@ impl Phases {
         self.running != 0
     }
 
-    /// A mark: the phase that there is has ended, of which these are the counts. Phases of one
-    /// number with no other in between are one.
-    pub fn mark(&mut self, number: u64, counts: &Counts, names: &Names) {
-        if self.running != 0 {
-            match &mut self.kept {
-                Some((kept, sum)) if *kept == self.running => sum.add(counts),
-                _ => {
-                    self.write(names);
-                    self.kept = Some((self.running, counts.clone()));
-                }
-            }
+    /// A mark: the phase that there is has ended. Phases of one number with no other in between are
+    /// one, whose counts are taken when another one begins: there may be thousands of them.
+    pub fn mark(&mut self, number: u64, counts: impl FnOnce() -> Counts, names: &Names) {
+        if number != 0 && number != self.counted {
+            self.write(counts, names);
+            self.counted = number;
         }
         self.running = number;
     }
 
     /// What has ended.
-    pub fn write(&mut self, names: &Names) {
-        if let Some((number, counts)) = self.kept.take() {
-            let line = report::line(number, &counts, names) + "\n";
+    pub fn write(&mut self, counts: impl FnOnce() -> Counts, names: &Names) {
+        if self.counted != 0 {
+            let line = report::line(self.counted, &counts(), names) + "\n";
             // One write for each; whoever reads it may kill us at any time.
             let _ = self.out.write_all(line.as_bytes());
         }
+        self.counted = 0;
     }
 }
 
@@ -55,7 +51,10 @@ impl Phases {
 mod tests {
     use super::*;
     use crate::context::Class;
-    use std::sync::{Arc, Mutex};
+    use std::{
+        mem::take,
+        sync::{Arc, Mutex},
+    };
 
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
@@ -90,6 +89,7 @@ mod tests {
         let (written, mut names) = (Written::default(), Names::default());
         names.at(0x10, 0x10);
         let mut phases = Phases::new(Box::new(written.clone()));
+        let mut kept = Counts::default();
         for (number, before) in [
             (3, 1),
             (0, 10),
@@ -99,7 +99,10 @@ mod tests {
             (3, 5),
             (0, 7),
         ] {
-            phases.mark(number, &counts(before), &names);
+            if phases.are_running() {
+                kept.add(&counts(before));
+            }
+            phases.mark(number, || take(&mut kept), &names);
         }
         assert_eq!(
             written.lines(),
@@ -108,8 +111,8 @@ mod tests {
                 "{\"mark\": 4, \"instructions\": 5"
             ]
         );
-        phases.write(&names);
-        phases.write(&names);
+        phases.write(|| take(&mut kept), &names);
+        phases.write(|| take(&mut kept), &names);
         assert_eq!(written.lines()[2..], ["{\"mark\": 3, \"instructions\": 7"]);
     }
 
@@ -117,8 +120,8 @@ mod tests {
     fn nothing_is_counted_outside() {
         let (written, names) = (Written::default(), Names::default());
         let mut phases = Phases::new(Box::new(written.clone()));
-        phases.mark(0, &counts(3), &names);
-        phases.write(&names);
+        phases.mark(0, || counts(3), &names);
+        phases.write(|| counts(3), &names);
         assert!(written.lines().is_empty());
         assert!(!phases.are_running());
     }

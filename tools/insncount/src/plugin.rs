@@ -213,7 +213,10 @@ extern "C" fn cpu_made(_: Id, _: c_uint) {
 extern "C" fn at_exit(_: Id, _: *mut c_void) {
     let plugin = plugin();
     let names = plugin.names.lock().unwrap();
-    plugin.state.lock().unwrap().phases.write(&names);
+    let State {
+        machine, phases, ..
+    } = &mut *plugin.state.lock().unwrap();
+    phases.write(|| machine.end(), &names);
 }
 
 fn give_up(why: &str) -> ! {
