@@ -214,7 +214,7 @@ int main(int argc, char **argv)
 {
 	unsigned int percent = 100, nth = 0;
 	bool list = false, module = module_is_on();
-	const char *only = "*";
+	const char *only = "*", *but = "";
 
 	if (!(personality(0xffffffff) & ADDR_NO_RANDOMIZE) &&
 	    personality(ADDR_NO_RANDOMIZE) != -1)
@@ -226,10 +226,12 @@ int main(int argc, char **argv)
 			list = module = true;
 		else if (!strcmp(argv[i], "--only") && i + 1 < argc)
 			only = argv[++i];
+		else if (!strcmp(argv[i], "--but") && i + 1 < argc)
+			but = argv[++i];
 		else if (!strcmp(argv[i], "--percent") && i + 1 < argc)
 			percent = atoi(argv[++i]);
 		else
-			die("usage: bench [--only PATTERN] [--percent N] [--list]");
+			die("usage: bench [--only PATTERN] [--but PATTERN] [--percent N] [--list]");
 	}
 	SYS(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
 	/* Where a row's process has been before, flushes would have to go to. */
@@ -238,6 +240,7 @@ int main(int argc, char **argv)
 		for (const struct row *row = themes[i]; row->name; row++) {
 			nth++;
 			if (fnmatch(only, row->name, FNM_EXTMATCH) ||
+			    !fnmatch(but, row->name, FNM_EXTMATCH) ||
 			    (!module && !strncmp(row->name, "module.", 7)))
 				continue;
 			if (list) {

@@ -181,10 +181,10 @@ static void at_random(const struct row *row, unsigned long times)
 
 const struct row latency_rows[] = {
 	{ "latency.4k.full", NOTHING, full, 10000, .len = PAGE },
-	{ "latency.64k.full", NOTHING, full, 5000, .len = KIB(64) },
-	{ "latency.64k.emptying", FREES, emptying, 5120, .len = KIB(64) },
-	{ "latency.2m.emptying", FREES, emptying, 300, .len = TABLE },
-	{ "latency.4k.half_empty", NOTHING, at_random, 20000, .len = PAGE, .step = PAGE },
-	{ "latency.4k.few_left", FREES, at_random, 20000, .len = PAGE, .step = TABLE / 4 },
+	{ "latency.64k.full", NOTHING, full, 2000, .len = KIB(64) },
+	{ "latency.64k.emptying", FREES, emptying, 2048, .len = KIB(64) },
+	{ "latency.2m.emptying", FREES, emptying, 100, .len = TABLE },
+	{ "latency.4k.half_empty", NOTHING, at_random, 10000, .len = PAGE, .step = PAGE },
+	{ "latency.4k.few_left", FREES, at_random, 10000, .len = PAGE, .step = TABLE / 4 },
 	{ }
 };
