@@ -105,7 +105,11 @@ pub extern "C" fn system_call(index: c_uint, _: *mut c_void) {
     }
 }
 
-pub extern "C" fn alone(index: c_uint, _: *mut c_void) {
+pub extern "C" fn begins(index: c_uint, _: *mut c_void) {
+    Now::of(index).cpu().context.begins();
+}
+
+pub extern "C" fn exits(index: c_uint, _: *mut c_void) {
     Now::of(index).cpu().context.clear();
 }
 

@@ -36,18 +36,28 @@ pub struct Frame {
     after: u64,
 }
 
-/// Of tasks that do not run just now: what they were preempted in.
-pub type Preempted = HashMap<u64, Vec<Frame>>;
+/// Of tasks that do not run just now.
+pub type Tasks = HashMap<u64, Away>;
+
+#[derive(Default)]
+pub struct Away {
+    /// What it was preempted in.
+    frames: Vec<Frame>,
+    mm: u64,
+}
 
 #[derive(Default)]
 pub struct Context {
     task: u64,
-    /// The task's own address space; 0 of a kernel thread.
+    /// The task's own address space, even when it has given that up, because it exits; 0 of a
+    /// kernel thread.
     mm: u64,
     /// The task that halts this CPU.
     idle: u64,
     /// A task and its address space, which is loaded before a switch to it.
     loaded: Option<(u64, u64)>,
+    /// So it was, for the task that runs.
+    is_loaded: bool,
     frames: Vec<Frame>,
 }
 
@@ -110,18 +120,30 @@ impl Context {
         }
     }
 
-    /// Kernel threads go on with the address space that is there.
-    pub fn switch(&mut self, from: u64, to: u64, preempted: &mut Preempted) {
+    /// For kernel threads, and for tasks that exit, nothing is loaded: they go on with what is there.
+    pub fn switch(&mut self, from: u64, to: u64, tasks: &mut Tasks) {
         let frames = std::mem::take(&mut self.frames);
-        if !frames.is_empty() {
-            preempted.insert(from, frames);
-        }
-        self.frames = preempted.remove(&to).unwrap_or_default();
-        self.mm = match self.loaded.take() {
-            Some((task, mm)) if task == to => mm,
-            _ => 0,
-        };
+        tasks.insert(
+            from,
+            Away {
+                frames,
+                mm: self.mm,
+            },
+        );
+        let away = tasks.remove(&to).unwrap_or_default();
+        self.frames = away.frames;
+        let loaded = self.loaded.take().filter(|&(task, _)| task == to);
+        self.is_loaded = loaded.is_some();
+        self.mm = loaded.map_or(away.mm, |(_, mm)| mm);
         self.task = to;
+    }
+
+    /// A task runs for the first time. What there was to know of it was of an earlier one.
+    pub fn begins(&mut self) {
+        self.clear();
+        if !self.is_loaded {
+            self.mm = 0;
+        }
     }
 
     /// Only the idle task does.
@@ -139,30 +161,47 @@ mod tests {
     const OTHER: u64 = 0x20;
     const THREAD: u64 = 0x30;
 
-    fn running() -> (Context, Preempted) {
-        let (mut context, mut preempted) = (Context::default(), Preempted::new());
+    fn running() -> (Context, Tasks) {
+        let (mut context, mut tasks) = (Context::default(), Tasks::new());
         context.loads(MM, TASK);
-        context.switch(THREAD, TASK, &mut preempted);
-        (context, preempted)
+        context.switch(THREAD, TASK, &mut tasks);
+        (context, tasks)
     }
 
     #[test]
     fn whose_a_task_is() {
-        let (mut context, mut preempted) = running();
+        let (mut context, mut tasks) = running();
         assert_eq!(context.class(MM), Class::Program);
         assert_eq!(context.class(MM + 1), Class::OtherTasks);
         // A kernel thread keeps what is loaded; it is not its own.
-        context.switch(TASK, THREAD, &mut preempted);
+        context.switch(TASK, THREAD, &mut tasks);
         assert_eq!(context.class(MM), Class::KernelThreads);
         // Another thread of the program.
         context.loads(MM, OTHER);
-        context.switch(THREAD, OTHER, &mut preempted);
+        context.switch(THREAD, OTHER, &mut tasks);
         assert_eq!(context.class(MM), Class::Program);
         // What was loaded for one is not the next one's.
         context.loads(MM, TASK);
-        context.switch(OTHER, THREAD, &mut preempted);
-        context.switch(THREAD, TASK, &mut preempted);
+        context.switch(OTHER, THREAD, &mut tasks);
         assert_eq!(context.class(MM), Class::KernelThreads);
+    }
+
+    #[test]
+    fn who_exits_has_nothing_that_is_loaded() {
+        let (mut context, mut tasks) = running();
+        context.switch(TASK, THREAD, &mut tasks);
+        context.switch(THREAD, TASK, &mut tasks);
+        assert_eq!(context.class(MM), Class::Program);
+        // Its memory is used again, for a kernel thread; and then for another program's task.
+        context.switch(TASK, THREAD, &mut tasks);
+        context.switch(THREAD, TASK, &mut tasks);
+        context.begins();
+        assert_eq!(context.class(MM), Class::KernelThreads);
+        context.switch(TASK, THREAD, &mut tasks);
+        context.loads(MM + 1, TASK);
+        context.switch(THREAD, TASK, &mut tasks);
+        context.begins();
+        assert_eq!(context.class(MM), Class::OtherTasks);
     }
 
     #[test]
@@ -182,14 +221,14 @@ mod tests {
     fn idle_is_who_halts() {
         let mut context = Context::default();
         assert_eq!(context.class(MM), Class::KernelThreads);
-        let mut preempted = Preempted::new();
-        context.switch(TASK, THREAD, &mut preempted);
+        let mut tasks = Tasks::new();
+        context.switch(TASK, THREAD, &mut tasks);
         context.halts();
         assert_eq!(context.class(MM), Class::Idle);
         context.loads(MM, TASK);
-        context.switch(THREAD, TASK, &mut preempted);
+        context.switch(THREAD, TASK, &mut tasks);
         assert_eq!(context.class(MM), Class::Program);
-        context.switch(TASK, THREAD, &mut preempted);
+        context.switch(TASK, THREAD, &mut tasks);
         assert_eq!(context.class(MM), Class::Idle);
     }
 
@@ -233,17 +272,17 @@ mod tests {
 
     #[test]
     fn preempted_in_an_interrupt() {
-        let (mut context, mut preempted) = running();
+        let (mut context, mut tasks) = running();
         context.enter(Kind::Interrupt, 0x700, 1);
-        context.switch(TASK, THREAD, &mut preempted);
+        context.switch(TASK, THREAD, &mut tasks);
         assert_eq!(context.class(MM), Class::KernelThreads);
         // On another CPU, too.
         let mut second = Context::default();
         second.loads(MM, TASK);
-        second.switch(OTHER, TASK, &mut preempted);
+        second.switch(OTHER, TASK, &mut tasks);
         assert_eq!(second.class(MM), Class::Interrupt);
         assert_eq!(second.iret(0x700), Some(1));
         assert_eq!(second.class(MM), Class::Program);
-        assert!(preempted.is_empty());
+        assert!(!tasks.contains_key(&TASK));
     }
 }

@@ -16,8 +16,10 @@ pub enum Hook {
     Enter(Kind),
     /// A system call: the program ran before.
     Syscall,
-    /// A task's first function, or its last.
-    Alone,
+    /// A task's first function.
+    Begins,
+    /// And its last.
+    Exits,
     Switch,
     LoadMm,
     Lock,
@@ -37,8 +39,8 @@ pub enum End {
 /// Of each line the first that the map has: the compiler puts functions into others.
 const BEGINS: [(Hook, &[&str]); 16] = [
     (Hook::Syscall, &["entry_SYSCALL_64"]),
-    (Hook::Alone, &["ret_from_fork_asm"]),
-    (Hook::Alone, &["do_exit"]),
+    (Hook::Begins, &["ret_from_fork_asm"]),
+    (Hook::Exits, &["do_exit"]),
     (Hook::Switch, &["__switch_to_asm"]),
     (Hook::LoadMm, &["switch_mm_irqs_off"]),
     (Hook::Enter(Kind::Rcu), RCU),

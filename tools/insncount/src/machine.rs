@@ -2,13 +2,13 @@
 
 //! All CPUs, of which one runs at a time.
 
-use crate::{context::Preempted, counts::Counts, cpu::Cpu};
+use crate::{context::Tasks, counts::Counts, cpu::Cpu};
 
 pub struct Machine {
     /// By what they are known.
     cpus: Vec<(u64, Cpu)>,
     running: usize,
-    preempted: Preempted,
+    tasks: Tasks,
     /// The address space of the program of the phase.
     program: u64,
     /// QEMU's index of the block that runs.
@@ -20,7 +20,7 @@ impl Default for Machine {
         Self {
             cpus: vec![(0, Cpu::default())],
             running: 0,
-            preempted: Preempted::new(),
+            tasks: Tasks::new(),
             program: 0,
             index: 0,
         }
@@ -49,7 +49,7 @@ impl Machine {
 
     pub fn switch_task(&mut self, from: u64, to: u64) {
         let context = &mut self.cpus[self.running].1.context;
-        context.switch(from, to, &mut self.preempted);
+        context.switch(from, to, &mut self.tasks);
     }
 
     /// A phase, of the program that runs; or it goes on.

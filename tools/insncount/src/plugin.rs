@@ -93,7 +93,8 @@ impl Hooked {
         match hook {
             Hook::Enter(kind) => self.always(calls::enters, kind as usize),
             Hook::Syscall => self.always(calls::system_call, 0),
-            Hook::Alone => self.always(calls::alone, 0),
+            Hook::Begins => self.always(calls::begins, 0),
+            Hook::Exits => self.always(calls::exits, 0),
             Hook::Switch => self.always(calls::switches, 0),
             Hook::LoadMm => self.always(calls::loads_mm, 0),
             Hook::Lock => self.active(calls::locks, 0),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 use super::*;
-use crate::context::{Class, Kind, Preempted};
+use crate::context::{Class, Kind, Tasks};
 
 const MM: u64 = 0x1000;
 const TASK: u64 = 0x10;
@@ -26,7 +26,7 @@ impl Machine {
     fn new() -> Self {
         let mut cpu = Cpu::default();
         cpu.context.loads(MM, TASK);
-        cpu.context.switch(0, TASK, &mut Preempted::new());
+        cpu.context.switch(0, TASK, &mut Tasks::new());
         cpu.begin(MM);
         Self { cpu, executed: 0 }
     }
