@@ -5,7 +5,7 @@
 //! boot it is more than in another, and by more than the module costs. No patch changes any of these
 //! functions.
 
-const BATCHES: [&str; 65] = [
+const BATCHES: [&str; 73] = [
     // Pages, between a CPU's own lists and those of all.
     "__rmqueue_pcplist",
     "__mod_zone_page_state",
@@ -32,7 +32,10 @@ const BATCHES: [&str; 65] = [
     "uncharge_batch",
     "__mem_cgroup_uncharge_folios",
     // Slabs.
+    "kmem_cache_alloc_noprof",
+    "kmem_cache_free",
     "__pcs_replace_empty_main",
+    "__pcs_replace_full_main",
     "barn_replace_empty_sheaf",
     "barn_get_empty_sheaf",
     "refill_objects",
@@ -48,9 +51,14 @@ const BATCHES: [&str; 65] = [
     "zone_watermark_fast",
     "zone_statistics",
     // Memory for each CPU, by bitmaps.
+    "pcpu_alloc_area",
+    "pcpu_free_area",
     "pcpu_block_update",
+    "pcpu_block_refresh_hint",
+    "pcpu_chunk_refresh_hint",
     "_find_next_bit",
     "_find_next_zero_bit",
+    "_find_last_bit",
     // To another task and back.
     "__schedule",
     "preempt_schedule",

@@ -3,6 +3,7 @@
 //! Two reports, row by row.
 
 use crate::{
+    batches::is_in_batches,
     mode::Mode,
     report::{
         Report,
@@ -64,7 +65,8 @@ pub fn changes(before: &Report, after: &Report) -> (Vec<Change>, Vec<String>) {
 }
 
 fn greatest(was: &Row, is: &Row, mode: Mode) -> Option<(String, f64)> {
-    let difference = symbols::difference(&symbols::each(is, mode)?, &symbols::each(was, mode)?);
+    let mut difference = symbols::difference(&symbols::each(is, mode)?, &symbols::each(was, mode)?);
+    difference.retain(|name, _| !is_in_batches(name));
     symbols::greatest(difference).into_iter().next()
 }
 
@@ -109,6 +111,21 @@ mod tests {
         assert_eq!(changes[0].function, Some(("look".to_owned(), 10.0)));
         assert_eq!(changes[0].verdict(0.002), "worse");
         assert_eq!(changes[0].verdict(0.1), "same");
+    }
+
+    #[test]
+    fn what_is_done_in_batches_is_not_told() {
+        let with = |n: u64| {
+            let mut report = report(&[("a", 900, 100)]);
+            let cost = report.rows[0].costs.get_mut(&Mode::On).unwrap();
+            cost.counts.instructions += n;
+            cost.counts.batches += n;
+            cost.counts.symbols.insert("__rmqueue_pcplist".to_owned(), n);
+            report
+        };
+        let (changes, _) = changes(&with(0), &with(500));
+        assert!(changes[0].function.is_none());
+        assert_eq!(changes[0].ratio(), 1.0);
     }
 
     #[test]
