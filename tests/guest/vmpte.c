@@ -15,8 +15,12 @@ static long ms_since(const struct timespec *then)
 	return (now.tv_sec - then->tv_sec) * 1000 + (now.tv_nsec - then->tv_nsec) / 1000000;
 }
 
-/* No more than one part in five of the time is for looking: the programs want it. */
+/*
+ * No more than one part in five of the time is for looking, which the programs want; unless a look
+ * takes long: then they would have ended before the next.
+ */
 #define SHARE	5
+#define LONGEST	1000
 
 /* Until the processes have ended: what all of them have together. */
 static int watch(long every, char **pids, int n)
@@ -44,6 +48,8 @@ static int watch(long every, char **pids, int n)
 		       sum.least_kb);
 		fflush(stdout);
 		pause = (ms_since(&begin) - looks_at) * (SHARE - 1);
+		if (pause > LONGEST)
+			pause = LONGEST;
 		if (pause < every)
 			pause = every;
 		nanosleep(&(struct timespec){ pause / 1000, pause % 1000 * 1000000 }, NULL);
@@ -61,8 +67,8 @@ int main(int argc, char **argv)
 			"One line each: RSS, VmPTE and the least VmPTE in kB, "
 			"then PTE, PMD and PUD tables needed, and PTE tables there.\n"
 			"--every: of all together, until they have ended: milliseconds, RSS, "
-			"VmPTE and the least VmPTE; so often, or as often as it hardly "
-			"takes time.\n");
+			"VmPTE and the least VmPTE; so often, or as seldom as once "
+			"a second if looking takes long.\n");
 		return argc < 2 ? 2 : 0;
 	}
 	for (i = 1; i < argc; i++)
