@@ -5,7 +5,7 @@
 //! boot it is more than in another, and by more than the module costs. No patch changes any of these
 //! functions.
 
-const BATCHES: [&str; 73] = [
+const BATCHES: [&str; 71] = [
     // Pages, between a CPU's own lists and those of all.
     "__rmqueue_pcplist",
     "__mod_zone_page_state",
@@ -32,8 +32,6 @@ const BATCHES: [&str; 73] = [
     "uncharge_batch",
     "__mem_cgroup_uncharge_folios",
     // Slabs.
-    "kmem_cache_alloc_noprof",
-    "kmem_cache_free",
     "__pcs_replace_empty_main",
     "__pcs_replace_full_main",
     "barn_replace_empty_sheaf",
